@@ -1,0 +1,37 @@
+PYTHON ?= python3
+BIN := .venv/bin
+KUBECONFIG_LOCAL := .local/kubeconfig
+
+.PHONY: help env run test unit lint cluster lock
+
+help: ## what one can do here
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+env: .venv/.ready ## .venv from the lock file
+
+.venv/.ready: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12")'
+	@$(PYTHON) -m venv .venv || { echo "python3 cannot make virtual environments: install your system's python3-venv package"; exit 1; }
+	@echo "installing the packages of requirements.lock into .venv ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+run: env ## the server alone, no cluster: https://127.0.0.1:8443, data in .local/
+	@exec $(BIN)/python -m apiserver --standalone
+
+test: env ## every test; builds a control plane at the first run
+	@$(BIN)/python -m tests.controlplane.binaries > /dev/null
+	@$(BIN)/python -m pytest
+
+unit: env ## the fast tests
+	@$(BIN)/python -m pytest tests/unit
+
+lint: env ## ruff, mypy --strict, import contracts
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+cluster: env ## a local control plane with the server registered; Ctrl-C ends it
+	@$(BIN)/python -m tests.controlplane run .local/cluster
+
+lock: env ## the lock files from pyproject.toml
+	@$(BIN)/pip install --quiet uv && $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --group dev pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -c requirements.lock pyproject.toml -o requirements-runtime.lock

@@ -1,0 +1,29 @@
+"""python -m apiserver: flags -> settings -> the server. Whatever an operator can put right is one sentence."""
+
+import asyncio
+import sys
+
+import uvloop
+
+from apiserver import logs
+from apiserver.app import serve
+from apiserver.client import ClientError
+from apiserver.filters.authentication_config import SetupError
+from apiserver.settings import Settings, SettingsError
+from storage.interface import StorageError
+
+
+def main() -> int:
+    try:
+        settings = Settings.load(sys.argv[1:])
+        logs.configure(settings.logging_level)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(settings))
+    except (SettingsError, SetupError, ClientError, StorageError, OSError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,228 @@
+"""The composition root: settings, storage, kinds, filters and controllers, put together and run."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import uuid
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+import reconciler
+from apiserver import cluster, kinds, tls
+from apiserver.endpoints import documents, health
+from apiserver.endpoints.router import ResourceRouter, route_of
+from apiserver.endpoints.watch import WatchEndpoint
+from apiserver.environment import Environment, Stores, Task
+from apiserver.filters.authentication import Authenticate
+from apiserver.filters.authorization import Authorize
+from apiserver.filters.limits import Deadline, InFlight
+from apiserver.filters.observe import Observe
+from apiserver.http.asgi import Application
+from apiserver.http.drain import Drain
+from apiserver.http.metrics import Metrics
+from apiserver.machinery.kind import Kind
+from apiserver.registry.store import Store
+from apiserver.settings import VERSION, Settings, SettingsError
+from apiserver.standalone import environment as standalone
+from reconciler.leader import Timing, run_as_leader
+from storage.cacher import Cacher
+from storage.compaction import compaction_loop
+from storage.etcd import EtcdStorage
+from storage.interface import Storage, Unavailable
+from storage.sqlite import MEMORY, SQLiteStorage
+
+_DRAIN_SECONDS = 5
+
+
+async def serve(settings: Settings) -> None:
+    """Runs the server until SIGTERM or SIGINT. Raises SettingsError, SetupError, ClientError, StorageError and OSError,
+    each with one sentence for the operator."""
+    async with _storage(settings) as storage:
+        cacher = Cacher(storage, f"{settings.etcd_prefix}/")
+        async with _environment(settings, cacher) as environment:
+            served = (*kinds.discover(), *environment.kinds)
+            stores = build_stores(served, cacher, settings.etcd_prefix, environment)
+            drain = Drain()
+            app = application(settings, environment, stores, cacher, storage, drain)
+            config = tls.server_config(app, environment.serving)
+            server = _Server(settings, config, drain)
+            work = [cacher.run, *environment.tasks(stores), *_compaction(storage, settings)]
+            await _beside([*work, *_controllers(settings, environment, stores)], server, _listen(settings))
+
+
+async def _beside(work: Sequence[Task], server: uvicorn.Server, listener: socket.socket) -> None:
+    """Serves while the tasks run; they end with it."""
+    async with asyncio.TaskGroup() as background:
+        running = [background.create_task(_run(task)) for task in work]
+        await server.serve([listener])
+        for task in running:
+            task.cancel()
+
+
+async def _run(task: Task) -> None:
+    await task()
+
+
+@asynccontextmanager
+async def _storage(settings: Settings) -> AsyncIterator[Storage]:
+    storage: Storage
+    if settings.sqlite_path:
+        if settings.sqlite_path != MEMORY:
+            Path(settings.sqlite_path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        storage = await SQLiteStorage.open(settings.sqlite_path)
+    else:
+        files = (settings.etcd_cafile, settings.etcd_certfile, settings.etcd_keyfile)
+        ca_file, cert_file, key_file = (str(file) if file else "" for file in files)
+        storage = await EtcdStorage.connect(
+            settings.etcd_servers, ca_file=ca_file, cert_file=cert_file, key_file=key_file
+        )
+    try:
+        yield storage
+    finally:
+        await storage.close()
+
+
+@asynccontextmanager
+async def _environment(settings: Settings, storage: Storage) -> AsyncIterator[Environment]:
+    if settings.standalone:
+        environment = await standalone.environment(settings, storage)
+    else:
+        environment = await cluster.environment(settings)
+    try:
+        yield environment
+    finally:
+        await environment.close()
+
+
+def build_stores(served: Sequence[Kind], storage: Storage, root: str, environment: Environment) -> Stores:
+    """A Store for each kind, with the environment's admission."""
+    return {
+        (kind.group, kind.version, kind.plural): Store(kind, storage, root, environment.admit(kind)) for kind in served
+    }
+
+
+def application(
+    settings: Settings, environment: Environment, stores: Stores, cacher: Cacher, storage: Storage, drain: Drain
+) -> Application:
+    """The ASGI application: filters around the front door, FastAPI behind it for whatever is no resource."""
+    metrics = Metrics(stores.keys())
+    served = [store.kind for store in stores.values()]
+    rest = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    rest.include_router(documents.router(served, f"{settings.bind_address}:{settings.secure_port}"))
+    rest.include_router(health.router(_checks(environment, cacher, storage, drain), metrics, VERSION))
+    watch = WatchEndpoint(drain, settings.min_request_timeout, metrics.watch_events)
+    app: Application = ResourceRouter({key: route_of(store, watch) for key, store in stores.items()}, rest)
+    app = Authorize(app, environment.authorizer, metrics)
+    app = InFlight(app, metrics, settings.max_requests_inflight, settings.max_mutating_requests_inflight)
+    app = Authenticate(app, environment.authenticator, metrics)
+    app = Deadline(app, settings.request_timeout)
+    return Observe(app, metrics, drain)
+
+
+def _checks(environment: Environment, cacher: Cacher, storage: Storage, drain: Drain) -> health.HealthChecks:
+    """Readiness needs the storage; liveness does not, since a restart would not bring it back."""
+
+    async def cached() -> None:
+        if not cacher.ready:
+            raise Unavailable("the storage has not been listed yet")
+
+    checks = health.standard_checks(drain)
+    checks.register("etcd", storage.check, (health.HEALTHZ,))
+    checks.register("etcd-readiness", storage.check, (health.READYZ,))
+    checks.register("poststarthook/storage-readiness", cached, (health.HEALTHZ, health.READYZ))
+    for name, check in environment.checks.items():
+        checks.register(name, check, (health.READYZ,))
+    return checks
+
+
+def _compaction(storage: Storage, settings: Settings) -> list[Task]:
+    interval = settings.etcd_compaction_interval
+    return [partial(compaction_loop, storage, interval)] if interval else []
+
+
+def _controllers(settings: Settings, environment: Environment, stores: Stores) -> list[Task]:
+    """All controllers as one task, which only the leader runs when replicas elect one."""
+    runs = []
+    for found in reconciler.discover():
+        if settings.runs(found.name):
+            key = (found.kind.group, found.kind.version, found.kind.plural)
+            runs.append(found.build(stores[key], environment.client))
+    if not runs or not settings.leader_elect:
+        return runs
+    timing = Timing(
+        settings.leader_elect_lease_duration, settings.leader_elect_renew_deadline, settings.leader_elect_retry_period
+    )
+    namespace, name = settings.leader_elect_resource_namespace, settings.leader_elect_resource_name
+    identity = f"{socket.gethostname()}_{uuid.uuid4()}"
+    return [partial(run_as_leader, environment.client, namespace, name, identity, partial(_together, runs), timing)]
+
+
+async def _together(runs: Sequence[Task]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for run in runs:
+            group.create_task(_run(run))
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Raises SettingsError when the port cannot be had."""
+    host, port = settings.bind_address, settings.secure_port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048, dualstack_ipv6=host == "::")
+    except OSError as error:
+        problem = f"cannot listen on {host} port {port} ({os.strerror(error.errno or 0)})"
+        raise SettingsError(f"{problem}: name another --secure-port or --bind-address") from error
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, ended by `drain`'s steps: not ready, then watches closed and requests finished."""
+
+    def __init__(self, settings: Settings, config: uvicorn.Config, drain: Drain) -> None:
+        config.timeout_graceful_shutdown = int(settings.request_timeout) + _DRAIN_SECONDS
+        super().__init__(config)
+        self._settings, self._drain = settings, drain
+        self._ending: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        yield
+
+    def _stop(self) -> None:
+        """The first signal ends in order, a second one at once."""
+        if self._ending is not None:
+            self.force_exit = self.should_exit = True
+            return
+        self._drain.announce()
+        self._ending = asyncio.create_task(self._end())
+
+    async def _end(self) -> None:
+        await asyncio.sleep(self._settings.shutdown_delay_duration)
+        self._drain.begin()
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._settings.standalone:
+            sys.stdout.write(_welcome(self._settings))
+            sys.stdout.flush()
+
+
+def _welcome(settings: Settings) -> str:
+    kubeconfig = settings.data_dir / "kubeconfig"
+    url = f"https://{settings.bind_address}:{settings.secure_port}"
+    commands = (
+        f"export KUBECONFIG={kubeconfig}",
+        "kubectl create -f examples/website.yaml",
+        "kubectl get websites,deployments,services",
+    )
+    return f"Serving on {url}. In another terminal, try:\n" + "".join(f"    {command}\n" for command in commands)

@@ -1,0 +1,107 @@
+"""One HTTP request to a resource, and the ways to answer it: pre-encoded bytes, straight to ASGI."""
+
+import asyncio
+import gzip
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+from apiserver.http.asgi import Headers, Receive, Scope, Send
+from apiserver.http.body import read_body
+from apiserver.http.negotiation import JSON, YAML, Format, negotiate, wants_pretty
+from apiserver.http.respond import send_bytes, send_status
+from apiserver.machinery.encoding import encode_ordered, indent, to_yaml
+from apiserver.machinery.errors import APIError, NotAcceptable, Object
+from apiserver.machinery.request import RequestInfo, User
+
+_GZIP_FROM = 128 * 1024
+_WARNING_BUDGET, _WARNING_LIMIT = 4096, 256
+
+
+class Exchange:
+    """A request with its answer's format; the filters have put identity and RequestInfo into the scope's state."""
+
+    __slots__ = ("_format", "_headers", "info", "receive", "send", "state", "warnings")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.state: MutableMapping[str, Any] = scope["state"]
+        self.info: RequestInfo = self.state["info"]
+        self.receive, self.send = receive, send
+        self.warnings: list[str] = self.state["warnings"]
+        self._headers: dict[bytes, bytes] = dict(scope["headers"])
+        self._format: Format | None = None
+
+    def header(self, name: bytes) -> str:
+        return self._headers.get(name, b"").decode("latin-1")
+
+    @property
+    def user(self) -> User:
+        user: User = self.state["user"]
+        return user
+
+    @property
+    def format(self) -> Format:
+        """What the Accept header asks for. Raises NotAcceptable."""
+        if self._format is None:
+            self._format = negotiate(self.header(b"accept"), self.info.is_watch)
+        return self._format
+
+    async def body(self) -> bytes:
+        """Raises RequestEntityTooLarge."""
+        return await read_body(self.receive, self._headers)
+
+    def warn(self, *texts: str) -> None:
+        self.warnings += [text for text in texts if text not in self.warnings]
+
+    @property
+    def _pretty(self) -> bool:
+        wanted = self.info.query.get("pretty")
+        return self.format.pretty or wants_pretty(wanted, self.header(b"user-agent"))
+
+    async def reply(self, code: int, data: bytes) -> None:
+        """Sends JSON bytes in the format that was asked for."""
+        media_type = self.format.media_type
+        if media_type == YAML:
+            data = await _off_loop(to_yaml, data)
+        elif self._pretty:
+            data = await _off_loop(indent, data)
+        else:
+            data += b"\n"
+        headers: Headers = [(b"content-type", media_type.encode()), *_warning_headers(self.warnings)]
+        if len(data) > _GZIP_FROM and "gzip" in (token.strip() for token in self.header(b"accept-encoding").split(",")):
+            data = await asyncio.to_thread(gzip.compress, data, 1)
+            headers = [*headers, (b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
+        await send_bytes(self.send, code, data, headers)
+
+    async def reply_error(self, error: APIError) -> None:
+        """A Status in the negotiated media type; where none can be negotiated, indented JSON."""
+        try:
+            chosen = Format(self.format.media_type, self._pretty)
+        except NotAcceptable:
+            chosen = Format(JSON, pretty=True)
+        await send_status(self.send, error, chosen, _warning_headers(self.warnings))
+
+
+async def _off_loop(convert: Callable[[bytes], bytes], data: bytes) -> bytes:
+    """Small bodies are converted at once, large ones must not hold up the loop."""
+    return await asyncio.to_thread(convert, data) if len(data) > _GZIP_FROM else convert(data)
+
+
+def _warning_headers(warnings: list[str]) -> list[tuple[bytes, bytes]]:
+    """RFC 7234 Warning headers; over budget each text is cut (wire.md 3.4)."""
+    if not warnings:
+        return []
+    texts = [line for text in warnings for line in text.split("\n")]
+    if sum(map(len, texts)) > _WARNING_BUDGET:
+        texts = [text[:_WARNING_LIMIT] for text in texts]
+    headers = []
+    for text in texts:
+        shown = "".join(char if char.isprintable() else " " for char in text)
+        quoted = shown.replace("\\", "\\\\").replace('"', '\\"')
+        headers.append((b"warning", f'299 - "{quoted}"'.encode()))
+    return headers
+
+
+def success_status(details: Object) -> bytes:
+    """The Status of a finished deletion."""
+    status: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
+    return encode_ordered({**status, "details": details})

@@ -1,0 +1,84 @@
+"""Items as response bodies: the object itself, a Table, or PartialObjectMetadata (wire.md 4.1, 4.2)."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from apiserver.http.negotiation import Format
+from apiserver.machinery.encoding import encode
+from apiserver.machinery.errors import NotAcceptable, Object
+from apiserver.machinery.kind import Kind
+from apiserver.machinery.table import table
+from apiserver.registry.item import Item, WatchEvent
+from apiserver.registry.options import ItemList
+
+_PARTIAL, _PARTIAL_LIST = "PartialObjectMetadata", "PartialObjectMetadataList"
+
+
+def one(kind: Kind, item: Item, chosen: Format, include_object: str = "") -> bytes:
+    """One object as JSON, no newline. Raises NotAcceptable when a list was asked for."""
+    if not chosen.target:
+        return item.wire
+    if chosen.target == "Table":
+        meta = {"resourceVersion": item.meta.get("resourceVersion", "")}
+        return encode(_table(kind, [item], meta, chosen, include_object))
+    if chosen.target == _PARTIAL_LIST:
+        text = f"you requested {_PARTIAL_LIST}, but the requested object is not a list (*unstructured.Unstructured)"
+        raise NotAcceptable(text)
+    return encode(_partial(item, chosen))
+
+
+def many(kind: Kind, found: ItemList, chosen: Format, include_object: str = "") -> bytes:
+    """A list as JSON, no newline; plain lists are joined from the items' own bytes. Raises NotAcceptable."""
+    if not chosen.target:
+        return _plain_list(kind, found)
+    meta: Object = {"resourceVersion": found.resource_version}
+    if found.continue_:
+        meta["continue"] = found.continue_
+    if found.remaining is not None:
+        meta["remainingItemCount"] = found.remaining
+    if chosen.target == "Table":
+        return encode(_table(kind, found.items, meta, chosen, include_object))
+    if chosen.target == _PARTIAL:
+        text = f"you requested {_PARTIAL}, but the requested object is a list (*unstructured.UnstructuredList)"
+        raise NotAcceptable(text)
+    # Go's nil slice: an empty list of partial metadata is null.
+    items = [_partial(item, chosen) for item in found.items] or None
+    return encode({**_type_of(chosen, _PARTIAL_LIST), "metadata": meta, "items": items})
+
+
+def event(kind: Kind, happened: WatchEvent, chosen: Format, include_object: str, first: bool) -> bytes:
+    """A watch event as a line."""
+    if not chosen.target:
+        return happened.line
+    if chosen.target == "Table":
+        meta = {"resourceVersion": happened.item.meta["resourceVersion"]}
+        # The row of a bookmark always shows its metadata, for the sake of the annotation.
+        include = "Metadata" if happened.type == "BOOKMARK" else include_object
+        obj = _table(kind, [happened.item], meta, chosen, include, first)
+    else:
+        obj = _partial(happened.item, chosen)
+    return b'{"type":"%b","object":%b}\n' % (happened.type.encode(), encode(obj))
+
+
+def _plain_list(kind: Kind, found: ItemList) -> bytes:
+    meta: Object = {"continue": found.continue_, "resourceVersion": found.resource_version}
+    if found.remaining is not None:
+        meta["remainingItemCount"] = found.remaining
+    items = b",".join(item.wire for item in found.items)
+    parts = (encode(kind.api_version), items, encode(kind.list_kind), encode(meta))
+    return b'{"apiVersion":%b,"items":[%b],"kind":%b,"metadata":%b}' % parts
+
+
+def _type_of(chosen: Format, name: str) -> Object:
+    return {"kind": name, "apiVersion": f"meta.k8s.io/{chosen.version}"}
+
+
+def _partial(item: Item, chosen: Format) -> Object:
+    return {**_type_of(chosen, _PARTIAL), "metadata": item.object["metadata"]}
+
+
+def _table(
+    kind: Kind, items: Sequence[Item], meta: Object, chosen: Format, include_object: str, first: bool = True
+) -> Object:
+    made = table(kind, [item.object for item in items], meta, include_object, datetime.now(UTC), first)
+    return {**made, **_type_of(chosen, "Table")}

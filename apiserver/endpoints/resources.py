@@ -1,0 +1,281 @@
+"""The verbs of a resource over HTTP: parse, call the Store, encode (k8s.io/apiserver `endpoints/handlers`)."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from apiserver.endpoints import representation, scale
+from apiserver.endpoints.exchange import Exchange, success_status
+from apiserver.machinery import codec, errors, gojson
+from apiserver.machinery.authorization import forbidden
+from apiserver.machinery.codec import Decoded, Refused
+from apiserver.machinery.encoding import encode
+from apiserver.machinery.errors import APIError, BadRequest, Invalid, Object, Resource
+from apiserver.machinery.patch import APPLY, PATCH_TYPES, PATCHES, Patch
+from apiserver.machinery.queryoptions import WriteQuery, check_list, delete_options, integer, write_query
+from apiserver.machinery.request import first
+from apiserver.machinery.selectors import parse_fields, parse_labels
+from apiserver.machinery.strategy import DeleteOptions, wipe_system_fields
+from apiserver.registry.item import Item
+from apiserver.registry.options import ListOptions, WriteOptions
+from apiserver.registry.store import Store
+
+_UNNAMED = Resource("", "", "")
+
+
+def list_options(store: Store, exchange: Exchange) -> ListOptions:
+    """Raises BadRequest, Invalid."""
+    query = exchange.info.query
+    limit = integer(query, "limit") or 0
+    return ListOptions(
+        parse_labels(first(query, "labelSelector")),
+        parse_fields(first(query, "fieldSelector"), store.kind.selectable_fields),
+        limit,
+        first(query, "continue"),
+        first(query, "resourceVersion"),
+        first(query, "resourceVersionMatch"),
+    )
+
+
+async def get(store: Store, exchange: Exchange) -> None:
+    info = exchange.info
+    chosen = exchange.format
+    item = await store.get(info.namespace, info.name, first(info.query, "resourceVersion"))
+    await reply_item(store, exchange, 200, item, chosen.target)
+
+
+async def reply_item(store: Store, exchange: Exchange, code: int, item: Item, target: str = "") -> None:
+    include = include_object(exchange) if exchange.format.target == "Table" else ""
+    await exchange.reply(code, representation.one(store.kind, item, exchange.format, include))
+
+
+def include_object(exchange: Exchange) -> str:
+    """Raises BadRequest for an unknown ?includeObject."""
+    asked = first(exchange.info.query, "includeObject")
+    if asked not in ("", "None", "Metadata", "Object"):
+        fault = errors.invalid("includeObject", asked, "must be 'Metadata', 'Object', 'None', or empty")
+        raise BadRequest(f"Unable to convert to Table as requested: {fault}")
+    return asked or "Metadata"
+
+
+async def list_(store: Store, exchange: Exchange) -> None:
+    chosen = exchange.format
+    include = include_object(exchange) if chosen.target == "Table" else ""
+    check_list(exchange.info.query)
+    found = await store.list(exchange.info.namespace, list_options(store, exchange))
+    await exchange.reply(200, representation.many(store.kind, found, chosen, include))
+
+
+async def create(store: Store, exchange: Exchange) -> None:
+    chosen = exchange.format
+    options = _write_options(exchange, "CreateOptions")
+    obj = await _object(store, exchange, options)
+    wipe_system_fields(obj["metadata"])
+    _check_namespace(store, exchange, obj)
+    exchange.warn(*filter(None, [codec.dedup_owners(obj["metadata"])]))
+    item = await store.create(obj, _to_store(exchange, options))
+    await reply_item(store, exchange, 201, item, chosen.target)
+
+
+async def update(store: Store, exchange: Exchange) -> None:
+    info = exchange.info
+    chosen = exchange.format
+    options = _write_options(exchange, "UpdateOptions")
+    obj = await _object(store, exchange, options)
+    _check_name(exchange, obj)
+    _check_namespace(store, exchange, obj)
+    exchange.warn(*filter(None, [codec.dedup_owners(obj["metadata"])]))
+
+    def swap(live: Object) -> Object:
+        store.check_uid(obj, live)
+        if not obj["metadata"].get("resourceVersion"):
+            fault = errors.FieldError("FieldValueInvalid", "metadata.resourceVersion", _NO_VERSION)
+            raise Invalid.of(store.kind.resource, info.name, [fault], store.kind.plural)
+        return obj
+
+    item = await store.update(info.namespace, info.name, swap, _to_store(exchange, options), info.subresource)
+    await reply_item(store, exchange, 200, item, chosen.target)
+
+
+_OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
+_NO_VERSION = "Invalid value: 0: must be specified for an update"
+
+
+async def patch_(store: Store, exchange: Exchange) -> None:
+    chosen = exchange.format
+    media_type = codec.media_type(exchange.header(b"content-type"))
+    if media_type not in PATCH_TYPES:
+        raise errors.UnsupportedMediaType.accepting(PATCH_TYPES)
+    options = _write_options(exchange, "PatchOptions", apply=media_type == APPLY)
+    body = await exchange.body()
+    if media_type == APPLY:
+        item, created = await _apply(store, exchange, body, options)
+    else:
+        item, created = await _patched(store, exchange, PATCHES[media_type], body, options), False
+    await reply_item(store, exchange, 201 if created else 200, item, chosen.target)
+
+
+async def _patched(store: Store, exchange: Exchange, apply_patch: Patch, body: bytes, options: WriteQuery) -> Item:
+    info = exchange.info
+
+    def change(live: Object) -> Object:
+        document = apply_patch(live, body)
+        faults = [f'duplicate field "{path}"' for path in gojson.decode_with_duplicates(body)[1]]
+        new = _coerced(store, exchange, document, faults, options)
+        _check_name(exchange, new)
+        _check_namespace(store, exchange, new)
+        return new
+
+    return await store.update(info.namespace, info.name, change, _to_store(exchange, options), info.subresource)
+
+
+def _coerced(store: Store, exchange: Exchange, document: Object, faults: list[str], options: WriteQuery) -> Object:
+    """A patch's result as an object of the kind; Strict faults are a nameless 422 with the document (wire.md 3.4)."""
+
+    def refuse(text: str) -> APIError:
+        fault = errors.invalid("patch", encode(document).decode(), text)
+        return Invalid.of(_UNNAMED, "", [fault])
+
+    decoded = _unwrapped(exchange, lambda: codec.coerce(store.kind, Decoded(document, faults)))
+    exchange.warn(*codec.check_faults(decoded.faults, options.field_validation, refuse))
+    obj: Object = decoded.tree
+    exchange.warn(*filter(None, [codec.dedup_owners(obj["metadata"])]))
+    return obj
+
+
+def _unwrapped(exchange: Exchange, decode: Callable[[], Decoded]) -> Decoded:
+    """A refused body still warns of its faults."""
+    try:
+        return decode()
+    except Refused as refused:
+        exchange.warn(*refused.faults)
+        raise refused.error from refused
+
+
+async def _apply(store: Store, exchange: Exchange, body: bytes, options: WriteQuery) -> tuple[Item, bool]:
+    info = exchange.info
+    try:
+        config, duplicates = codec.parse_yaml(body)
+    except codec.YAMLError as error:
+        raise BadRequest(f"error decoding YAML: {error}") from error
+    if duplicates and options.field_validation == "Strict":
+        lines = "\n  ".join(["error converting YAML to JSON: yaml: unmarshal errors:", *duplicates])
+        raise BadRequest(f"error strict decoding YAML: {lines}")
+    if options.field_validation != "Ignore":
+        exchange.warn(*duplicates)
+    _check_apply(store, exchange, config)
+    return await store.apply(info.namespace, info.name, config, _to_store(exchange, options), info.subresource)
+
+
+def _check_apply(store: Store, exchange: Exchange, config: Any) -> None:
+    """The parts of an applied configuration that say which object it is about."""
+    if not isinstance(config, dict) or not isinstance(config.get("metadata", {}), dict):
+        raise BadRequest("error decoding YAML: the configuration is not an object")
+    if config.get("apiVersion") != store.kind.api_version:
+        text = f"Specified patch version: {config.get('apiVersion', '')}, expected: {store.kind.api_version}"
+        raise BadRequest(f"Incorrect version specified in apply patch. {text}")
+    if config.get("kind") != store.kind.kind:
+        raise BadRequest(f"invalid object type: {config['apiVersion']}, Kind={config.get('kind', '')}")
+    meta = config.setdefault("metadata", {})
+    if meta.get("name", exchange.info.name) != exchange.info.name:
+        _check_name(exchange, config)
+    if store.kind.namespaced and meta.get("namespace", exchange.info.namespace) != exchange.info.namespace:
+        raise BadRequest(_OTHER_NAMESPACE)
+
+
+async def delete(store: Store, exchange: Exchange) -> None:
+    info = exchange.info
+    chosen = exchange.format
+    options = await _delete_options(exchange)
+    item, gone = await store.delete(info.namespace, info.name, options)
+    if not gone:
+        await reply_item(store, exchange, 202 if options.orphan_dependents is False else 200, item, chosen.target)
+        return
+    kind, meta = store.kind, item.meta
+    details = {"name": info.name, "group": kind.group, "kind": kind.plural, "uid": meta["uid"]}
+    await exchange.reply(200, success_status({key: value for key, value in details.items() if value}))
+
+
+async def delete_collection(store: Store, exchange: Exchange) -> None:
+    chosen = exchange.format
+    check_list(exchange.info.query)
+    options = await _delete_options(exchange)
+    found = await store.delete_collection(exchange.info.namespace, list_options(store, exchange), options)
+    await exchange.reply(200, representation.many(store.kind, found, chosen, "Metadata"))
+
+
+async def _delete_options(exchange: Exchange) -> DeleteOptions:
+    data = await exchange.body()
+    if not data:
+        return delete_options(exchange.info.query, None)
+    body = codec.decode_untyped(data, exchange.header(b"content-type"))
+    if body.get("kind", "DeleteOptions") != "DeleteOptions":
+        version = body.get("apiVersion", "v1")
+        raise BadRequest(f'no kind "{body["kind"]}" is registered for version "{version}" in scheme "{_SCHEME}"')
+    return delete_options(exchange.info.query, body)
+
+
+_SCHEME = "pkg/runtime/scheme.go:111"
+
+
+def _write_options(exchange: Exchange, options_kind: str, *, apply: bool = False) -> WriteQuery:
+    return write_query(exchange.info.query, options_kind, exchange.header(b"user-agent"), apply=apply)
+
+
+def _to_store(exchange: Exchange, options: WriteQuery) -> WriteOptions:
+    return WriteOptions(options.field_manager, options.dry_run, options.force, partial(_authorize_create, exchange))
+
+
+async def _authorize_create(exchange: Exchange) -> None:
+    """An apply that creates needs the right to create, too (wire.md 2.3). Raises Forbidden."""
+    info = replace(exchange.info, verb="create")
+    decision = await exchange.state["authorize"](exchange.user, info)
+    if not decision.allowed:
+        raise forbidden(exchange.user, info, decision.reason)
+
+
+async def _object(store: Store, exchange: Exchange, options: WriteQuery) -> Object:
+    """The body of a create or update, decoded for this kind."""
+    data = await exchange.body()
+    kind = store.kind
+
+    def refuse(text: str) -> APIError:
+        return BadRequest(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {text}')
+
+    decoded = _unwrapped(exchange, lambda: codec.decode_object(kind, data, exchange.header(b"content-type")))
+    exchange.warn(*codec.check_faults(decoded.faults, options.field_validation, refuse))
+    obj: Object = decoded.tree
+    return obj
+
+
+def _check_name(exchange: Exchange, obj: Object) -> None:
+    name, wanted = obj["metadata"].get("name", ""), exchange.info.name
+    if name != wanted:
+        raise BadRequest(f"the name of the object ({name}) does not match the name on the URL ({wanted})")
+
+
+def _check_namespace(store: Store, exchange: Exchange, obj: Object) -> None:
+    """Fills the namespace from the URL; a cluster-scoped object has none."""
+    meta = obj["metadata"]
+    if not store.kind.namespaced:
+        meta.pop("namespace", None)
+    elif meta.setdefault("namespace", exchange.info.namespace) != exchange.info.namespace:
+        raise BadRequest(_OTHER_NAMESPACE)
+
+
+Handler = Callable[[Store, Exchange], Awaitable[None]]
+
+HANDLERS: dict[str, Handler] = {
+    "get": get,
+    "list": list_,
+    "create": create,
+    "update": update,
+    "patch": patch_,
+    "delete": delete,
+    "deletecollection": delete_collection,
+}
+SUBRESOURCE_HANDLERS: dict[str, dict[str, Handler]] = {
+    "status": {"get": get, "update": update, "patch": patch_},
+    "scale": {"get": scale.get, "update": scale.update, "patch": scale.patch_},
+}

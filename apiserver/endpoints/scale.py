@@ -1,0 +1,116 @@
+"""/scale: autoscaling/v1 Scale as a view of three paths of its parent (wire.md 3.15)."""
+
+from typing import Any
+
+from apiserver.endpoints.exchange import Exchange
+from apiserver.machinery import codec, errors
+from apiserver.machinery.codec import YAMLError
+from apiserver.machinery.encoding import encode
+from apiserver.machinery.errors import BadRequest, Invalid, Object, Resource
+from apiserver.machinery.jsonpath import compile_path, set_path
+from apiserver.machinery.kind import Kind, Scale
+from apiserver.machinery.patch import APPLY, PATCH_TYPES, PATCHES
+from apiserver.machinery.queryoptions import write_query
+from apiserver.machinery.request import first
+from apiserver.registry.item import Item
+from apiserver.registry.options import WriteOptions
+from apiserver.registry.store import Store
+
+_SCALE = Resource("autoscaling", "scales", "Scale")
+_META = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+
+
+def _paths(kind: Kind) -> Scale:
+    assert kind.scale is not None  # noqa: S101 - only kinds that declare a Scale are routed here
+    return kind.scale
+
+
+def to_scale(kind: Kind, obj: Object) -> Object:
+    """The Scale of an object whose kind declares one; absent counts are 0."""
+    paths = _paths(kind)
+    meta = {key: obj["metadata"][key] for key in _META if key in obj["metadata"]}
+    status: Object = {"replicas": compile_path(paths.status_replicas)(obj) or 0}
+    selector = compile_path(paths.selector)(obj) if paths.selector else None
+    if selector:
+        status["selector"] = selector
+    spec = {"replicas": compile_path(paths.spec_replicas)(obj) or 0}
+    return {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": meta, "spec": spec, "status": status}
+
+
+def _scaled(kind: Kind, parent: Object, scale: Object) -> Object:
+    """The parent with the Scale's replicas and resourceVersion. Raises Invalid."""
+    replicas = (scale.get("spec") or {}).get("replicas", 0)
+    if not isinstance(replicas, int) or isinstance(replicas, bool):
+        raise BadRequest("Scale.spec.replicas must be an integer")
+    if replicas < 0:
+        fault = errors.invalid("spec.replicas", replicas, "must be greater than or equal to 0")
+        raise Invalid.of(_SCALE, parent["metadata"]["name"], [fault])
+    changed = set_path(parent, _paths(kind).spec_replicas, replicas)
+    version = (scale.get("metadata") or {}).get("resourceVersion")
+    return {**changed, "metadata": {**parent["metadata"], **({"resourceVersion": version} if version else {})}}
+
+
+async def get(store: Store, exchange: Exchange) -> None:
+    info = exchange.info
+    item = await store.get(info.namespace, info.name, first(info.query, "resourceVersion"))
+    await _reply(store, exchange, item)
+
+
+async def _reply(store: Store, exchange: Exchange, item: Item) -> None:
+    await exchange.reply(200, encode(to_scale(store.kind, item.object)))
+
+
+async def update(store: Store, exchange: Exchange) -> None:
+    info = exchange.info
+    query = write_query(info.query, "UpdateOptions", exchange.header(b"user-agent"))
+    scale = codec.decode_untyped(await exchange.body(), exchange.header(b"content-type"))
+    if scale.get("kind", "Scale") != "Scale":
+        raise BadRequest(f"wrong object passed to Scale update: {scale.get('kind')}")
+    name = (scale.get("metadata") or {}).get("name", "")
+    if name != info.name:
+        raise BadRequest(f"the name of the object ({name}) does not match the name on the URL ({info.name})")
+    options = WriteOptions(query.field_manager, query.dry_run)
+
+    def change(live: Object) -> Object:
+        return _scaled(store.kind, live, scale)
+
+    item = await store.update(info.namespace, info.name, change, options, "scale")
+    await _reply(store, exchange, item)
+
+
+async def patch_(store: Store, exchange: Exchange) -> None:
+    """JSON and merge patches are of the Scale; an applied Scale is applied to the parent's path."""
+    info = exchange.info
+    media_type = codec.media_type(exchange.header(b"content-type"))
+    if media_type not in PATCH_TYPES:
+        raise errors.UnsupportedMediaType.accepting(PATCH_TYPES)
+    query = write_query(info.query, "PatchOptions", exchange.header(b"user-agent"), apply=media_type == APPLY)
+    options = WriteOptions(query.field_manager, query.dry_run, query.force)
+    body = await exchange.body()
+    if media_type == APPLY:
+        config = _parent_config(store.kind, info.name, _applied(body))
+        item, _ = await store.apply(info.namespace, info.name, config, options, "scale")
+    else:
+        apply_patch = PATCHES[media_type]
+
+        def change(live: Object) -> Object:
+            return _scaled(store.kind, live, apply_patch(to_scale(store.kind, live), body))
+
+        item = await store.update(info.namespace, info.name, change, options, "scale")
+    await _reply(store, exchange, item)
+
+
+def _applied(body: bytes) -> Any:
+    try:
+        config, _ = codec.parse_yaml(body)
+    except YAMLError as error:
+        raise BadRequest(f"error decoding YAML: {error}") from error
+    if not isinstance(config, dict) or config.get("kind") != "Scale":
+        raise BadRequest("invalid object type: an autoscaling/v1 Scale is expected")
+    return config
+
+
+def _parent_config(kind: Kind, name: str, scale: Object) -> Object:
+    config: Object = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": name}}
+    replicas = (scale.get("spec") or {}).get("replicas")
+    return config if replicas is None else set_path(config, _paths(kind).spec_replicas, replicas)

@@ -1,0 +1,166 @@
+"""Watches over HTTP: newline-delimited events until timeout, disconnect, shutdown or error (wire.md 3.13).
+
+One task a watch writes events; a companion writes bookmarks and notices the client's disconnect. Both send whole
+lines, so that they may take turns.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, suppress
+from functools import partial
+
+from apiserver.endpoints import representation
+from apiserver.endpoints.exchange import Exchange
+from apiserver.endpoints.resources import include_object
+from apiserver.http.drain import Drain
+from apiserver.machinery import errors
+from apiserver.machinery.encoding import encode_ordered
+from apiserver.machinery.errors import APIError, BadRequest
+from apiserver.machinery.queryoptions import initial_events, integer
+from apiserver.machinery.request import first, truthy
+from apiserver.machinery.selectors import FieldSelector, parse_fields, parse_labels
+from apiserver.registry.item import WatchEvent
+from apiserver.registry.options import WatchOptions
+from apiserver.registry.store import Store
+
+BOOKMARK_INTERVAL = 60.0
+_BOOKMARK_BEFORE_END = 2.0
+
+logger = logging.getLogger(__name__)
+
+Batches = AsyncGenerator[tuple[list[WatchEvent], int]]
+Count = Callable[[tuple[str, str, str], int], None]
+
+
+class Watcher:
+    """One client's watch. `revision`: every event up to it has been handed to the connection; 0 before the first."""
+
+    def __init__(self, store: Store, exchange: Exchange, count: Count) -> None:
+        self._store, self.exchange, self._count = store, exchange, count
+        self._include = include_object(exchange) if exchange.format.target == "Table" else ""
+        self._first = True
+        self.revision = 0
+
+    async def start(self) -> None:
+        headers = [(b"content-type", b"application/json")]
+        await self.exchange.send({"type": "http.response.start", "status": 200, "headers": headers})
+        # An empty chunk makes the server send the headers now: clients wait for them before they trust the watch.
+        await self.exchange.send({"type": "http.response.body", "body": b"", "more_body": True})
+
+    async def write(self, batch: list[WatchEvent], revision: int) -> None:
+        # The revision is noted first: what is sent next is in the connection's buffer before anyone else can send.
+        self.revision = revision
+        if batch:
+            data = b"".join(self._line(event) for event in batch)
+            kind = self._store.kind
+            self._count((kind.group, kind.version, kind.plural), len(batch))
+            await self._chunk(data)
+
+    def _line(self, event: WatchEvent) -> bytes:
+        is_first, self._first = self._first, False
+        return representation.event(self._store.kind, event, self.exchange.format, self._include, is_first)
+
+    async def _chunk(self, data: bytes) -> None:
+        await self.exchange.send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def bookmark(self) -> None:
+        if self.revision:
+            await self._chunk(self._line(self._store.bookmark(self.revision)))
+
+    async def error(self, error: APIError) -> None:
+        await self._chunk(b'{"type":"ERROR","object":%b}\n' % encode_ordered(error.to_status()))
+
+    async def end(self) -> None:
+        await self.exchange.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def watch_options(store: Store, exchange: Exchange) -> WatchOptions:
+    """Raises BadRequest, Invalid."""
+    info = exchange.info
+    query = info.query
+    fields = parse_fields(first(query, "fieldSelector"), store.kind.selectable_fields)
+    if not info.collection:
+        fields = _one_object(fields, store, info.name)
+    return WatchOptions(
+        parse_labels(first(query, "labelSelector")),
+        fields,
+        first(query, "resourceVersion"),
+        initial_events(query),
+        truthy(query, "allowWatchBookmarks"),
+    )
+
+
+def _one_object(fields: FieldSelector, store: Store, name: str) -> FieldSelector:
+    """GET of one object with ?watch is a watch of that name."""
+    if (fields.exact("metadata.name") or name) != name:
+        raise BadRequest("fieldSelector metadata.name doesn't match requested name")
+    return parse_fields(f"metadata.name={name}", store.kind.selectable_fields)
+
+
+class WatchEndpoint:
+    """`min_timeout` in seconds: a watch without timeoutSeconds ends after that to twice that. `count` is told of which
+    resource how many events were written."""
+
+    def __init__(self, drain: Drain, min_timeout: float = 1800.0, count: Count = lambda resource, events: None) -> None:
+        self._drain, self._min_timeout, self._count = drain, min_timeout, count
+
+    async def __call__(self, store: Store, exchange: Exchange) -> None:
+        options = watch_options(store, exchange)
+        asked = integer(exchange.info.query, "timeoutSeconds")
+        timeout = float(asked) if asked else self._min_timeout * (1 + random.random())  # noqa: S311 - spreads load
+        watcher = Watcher(store, exchange, self._count)
+        async with aclosing(store.watch_batches(exchange.info.namespace, options)) as batches:
+            # What fails before the first batch is a plain HTTP error; later it is an ERROR event.
+            batch, revision = await anext(batches)
+            await watcher.start()
+            try:
+                await watcher.write(batch, revision)
+                await self._pump(watcher, batches, timeout, options.bookmarks)
+            except errors.ServiceUnavailable:
+                logger.debug("watch ended: the storage is lost or the client too slow")
+            except APIError as error:
+                await watcher.error(error)
+        await watcher.end()
+
+    async def _pump(self, watcher: Watcher, batches: Batches, timeout: float, bookmarks: bool) -> None:
+        """Writes until the time is over; a disconnect or a shutdown is the end of time too."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout) as deadline:
+                companions: list[asyncio.Task[object]] = [
+                    asyncio.create_task(_disconnected(watcher.exchange)),
+                    asyncio.create_task(self._drain.shutting_down.wait()),
+                ]
+                for companion in companions:
+                    companion.add_done_callback(partial(_expire, deadline))
+                if bookmarks:
+                    companions.append(asyncio.create_task(_bookmarks(watcher, timeout)))
+                try:
+                    async for batch, revision in batches:
+                        await watcher.write(batch, revision)
+                finally:
+                    for companion in companions:
+                        companion.cancel()
+
+
+def _expire(deadline: asyncio.Timeout, companion: asyncio.Task[object]) -> None:
+    if not companion.cancelled():
+        # The watch may have ended in the same turn of the loop.
+        with suppress(RuntimeError):
+            deadline.reschedule(asyncio.get_running_loop().time())
+
+
+async def _disconnected(exchange: Exchange) -> bool:
+    while (await exchange.receive())["type"] != "http.disconnect":
+        pass
+    return True
+
+
+async def _bookmarks(watcher: Watcher, timeout: float) -> None:
+    """A bookmark every minute, and a last one shortly before the watch ends."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + timeout - _BOOKMARK_BEFORE_END
+    while (left := end - loop.time()) > 0:
+        await asyncio.sleep(min(BOOKMARK_INTERVAL, left))
+        await watcher.bookmark()

@@ -1,0 +1,223 @@
+"""Who asks (k8s.io/apiserver `authentication`; wire.md 2.2): the front proxy's word, a client certificate, a token.
+
+All three are tried in this order and the first that names a user wins. Without one, any error on the way is 401; no
+credential at all is system:anonymous. What identified the user is then removed from the request, whoever sent it.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+from apiserver.filters.certificates import Authorities
+from apiserver.filters.tokens import Review, ReviewError
+from apiserver.http.asgi import Application, Receive, Scope, Send
+from apiserver.http.metrics import Metrics
+from apiserver.http.respond import format_of, send_status
+from apiserver.machinery.errors import Unauthorized
+from apiserver.machinery.request import ANONYMOUS, User
+
+IMPERSONATE = b"impersonate-"
+AUTHENTICATED, UNAUTHENTICATED = "system:authenticated", "system:unauthenticated"
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RequestHeaderConfig:
+    """Whom to believe as a front proxy: a certificate of `ca_pem` with a common name of `allowed_names` (none: any);
+    and in which headers it says who the user is."""
+
+    ca_pem: str
+    allowed_names: tuple[str, ...] = ()
+    username_headers: tuple[str, ...] = ("x-remote-user",)
+    uid_headers: tuple[str, ...] = ("x-remote-uid",)
+    group_headers: tuple[str, ...] = ("x-remote-group",)
+    extra_prefixes: tuple[str, ...] = ("x-remote-extra-",)
+
+
+@dataclass(frozen=True)
+class AuthenticationConfig:
+    """`client_ca_pem`: "" when client certificates name nobody; `requestheader`: None when there is no front proxy."""
+
+    client_ca_pem: str = ""
+    requestheader: RequestHeaderConfig | None = None
+
+    @property
+    def authorities(self) -> list[str]:
+        """What the TLS listener must know, PEM."""
+        pems = (self.client_ca_pem, self.requestheader.ca_pem if self.requestheader else "")
+        return [pem for pem in pems if pem]
+
+
+class _Refused(Exception):
+    """A credential that is not to be believed."""
+
+
+class FrontProxy:
+    """A RequestHeaderConfig made ready. Raises ValueError for a bundle without a usable certificate."""
+
+    def __init__(self, config: RequestHeaderConfig) -> None:
+        self._authorities = Authorities(config.ca_pem)
+        self._allowed_names = frozenset(config.allowed_names)
+        self._names, self._uids = _lower(config.username_headers), _lower(config.uid_headers)
+        self._groups, self.prefixes = _lower(config.group_headers), _lower(config.extra_prefixes)
+        self.headers = frozenset((*self._names, *self._uids, *self._groups))
+
+    def user(self, der: bytes | None, headers: Headers) -> User | None:
+        """The user that a proxy with this certificate names, None when it is silent. Raises _Refused."""
+        if der is None:
+            return None
+        checked = self._authorities.check(der)
+        if checked.error:
+            raise _Refused(checked.error)
+        if self._allowed_names and checked.common_name not in self._allowed_names:
+            raise _Refused(f"x509: subject with cn={checked.common_name} is not in the allowed list")
+        return self._named(headers)
+
+    def _named(self, headers: Headers) -> User | None:
+        name = _first(headers, self._names)
+        if not name:
+            return None
+        groups = tuple(_text(value) for wanted in self._groups for key, value in headers if key == wanted and value)
+        return User(name, _first(headers, self._uids), groups, self._extra(headers))
+
+    def _extra(self, headers: Headers) -> dict[str, tuple[str, ...]]:
+        extra: dict[str, tuple[str, ...]] = {}
+        for prefix in self.prefixes:
+            for name, value in headers:
+                if name.startswith(prefix):
+                    key = _text(unquote_to_bytes(name[len(prefix) :]))
+                    extra[key] = (*extra.get(key, ()), _text(value))
+        return extra
+
+
+def _lower(names: Iterable[str]) -> tuple[bytes, ...]:
+    return tuple(name.lower().encode("latin-1") for name in names)
+
+
+def _first(headers: Headers, names: Sequence[bytes]) -> str:
+    """Of each name only the first header counts, and the first of these that is not empty."""
+    for wanted in names:
+        value = next((value for name, value in headers if name == wanted), b"")
+        if value:
+            return _text(value)
+    return ""
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
+
+
+def bearer_token(headers: Headers) -> str:
+    """The token of the first Authorization header, "" when it holds none."""
+    value = next((value for name, value in headers if name == b"authorization"), b"")
+    parts = value.decode("utf-8", "surrogateescape").strip().split(" ", 2)
+    return parts[1] if len(parts) > 1 and parts[0].lower() == "bearer" else ""
+
+
+class Authenticator:
+    """`configure` may come at any time: a request sees one configuration, whole. Without `review`, tokens name nobody
+    and do no harm.
+
+    `_secret`, `_prefixes`: names and beginnings of the headers that say who asks."""
+
+    def __init__(self, config: AuthenticationConfig, review: Review | None = None) -> None:
+        self._review = review
+        self.configure(config)
+
+    def configure(self, config: AuthenticationConfig) -> None:
+        """Raises ValueError for a bundle without a usable certificate; then nothing has changed."""
+        proxy = FrontProxy(config.requestheader) if config.requestheader else None
+        clients = Authorities(config.client_ca_pem) if config.client_ca_pem else None
+        self._proxy, self._clients = proxy, clients
+        self._secret = frozenset((b"authorization", *(proxy.headers if proxy else ())))
+        self._prefixes = (b"x-remote-", IMPERSONATE, *(proxy.prefixes if proxy else ()))
+
+    def split(self, headers: Headers) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]:
+        """The headers that do not say who asks, and those that do."""
+        secret, prefixes = self._secret, self._prefixes
+        others: list[tuple[bytes, bytes]] = []
+        credentials: list[tuple[bytes, bytes]] = []
+        for header in headers:
+            name = header[0]
+            (credentials if name in secret or name.startswith(prefixes) else others).append(header)
+        return others, credentials
+
+    async def authenticate(self, der: bytes | None, credentials: Headers) -> User:
+        """Raises Unauthorized."""
+        faults: list[str] = []
+        user = self._from_proxy(der, credentials, faults) or self._from_certificate(der, faults)
+        if user is None and (token := bearer_token(credentials)):
+            user = await self._from_token(token, faults)
+        if user is None and faults:
+            logger.info("unable to authenticate a request: [%s]", ", ".join(faults))
+            raise Unauthorized
+        return ANONYMOUS if user is None else with_group(user)
+
+    def _from_proxy(self, der: bytes | None, credentials: Headers, faults: list[str]) -> User | None:
+        if self._proxy is None:
+            return None
+        try:
+            return self._proxy.user(der, credentials)
+        except _Refused as fault:
+            faults.append(str(fault))
+            return None
+
+    def _from_certificate(self, der: bytes | None, faults: list[str]) -> User | None:
+        if self._clients is None or der is None:
+            return None
+        checked = self._clients.check(der)
+        if checked.error:
+            faults.append(checked.error)
+        return checked.user
+
+    async def _from_token(self, token: str, faults: list[str]) -> User | None:
+        if self._review is None:
+            return None
+        try:
+            user = await self._review(token)
+        except ReviewError as fault:
+            faults.append(str(fault))
+            return None
+        if user is None:
+            faults.append("invalid bearer token")
+        return user
+
+
+def with_group(user: User) -> User:
+    """Whoever is not anonymous is in system:authenticated, unless a group says otherwise."""
+    if user.name == ANONYMOUS.name or AUTHENTICATED in user.groups or UNAUTHENTICATED in user.groups:
+        return user
+    return User(user.name, user.uid, (*user.groups, AUTHENTICATED), user.extra)
+
+
+_NO_TLS: dict[str, dict[str, bytes | None]] = {}
+
+
+class Authenticate:
+    """The filter: puts the User into the scope's state, or answers 401. Headers that ask for another identity go into
+    the state as "impersonate"."""
+
+    def __init__(self, app: Application, authenticator: Authenticator, metrics: Metrics) -> None:
+        self._app, self._authenticator, self._metrics = app, authenticator, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        others, credentials = self._authenticator.split(scope["headers"])
+        scope["headers"] = others
+        der = scope.get("extensions", _NO_TLS).get("tls", {}).get("client_cert_der")
+        try:
+            user = await self._authenticator.authenticate(der, credentials)
+        except Unauthorized as error:
+            self._metrics.authentication.add(("failure",))
+            await send_status(send, error, format_of(scope))
+            return
+        self._metrics.authentication.add(("success",))
+        scope["state"]["user"] = user
+        scope["state"]["impersonate"] = [header for header in credentials if header[0].startswith(IMPERSONATE)]
+        await self._app(scope, receive, send)

@@ -1,0 +1,110 @@
+"""How long a request may take, and how many may run at once (wire.md 2.5). Watches are bound by neither."""
+
+import asyncio
+
+import orjson
+
+from apiserver.filters.authorization import MASTERS
+from apiserver.http.asgi import Application, Message, Receive, Scope, Send
+from apiserver.http.metrics import Metrics
+from apiserver.http.respond import format_of, send_bytes, send_status, send_text
+from apiserver.machinery.duration import parse_duration
+from apiserver.machinery.errors import BadRequest, Timeout
+from apiserver.machinery.request import RequestInfo, User, first
+
+READ_ONLY, MUTATING = "readOnly", "mutating"
+TOO_MANY = "Too many requests, please try again later.\n"
+
+_NON_MUTATING_VERBS = frozenset(("get", "list", "watch"))
+_SNIFFED = (b"content-type", b"text/plain; charset=utf-8")
+
+
+def _timeout_body() -> bytes:
+    """A Status without kind and apiVersion, as Go's timeout filter writes it."""
+    status = Timeout("request did not complete within the allotted timeout").to_status()
+    del status["kind"], status["apiVersion"]
+    return orjson.dumps(status) + b"\n"
+
+
+_TIMEOUT_BODY = _timeout_body()
+
+
+def time_allowed(info: RequestInfo, longest: float) -> float:
+    """Seconds: `?timeout=`, but never more than `longest`. Raises BadRequest."""
+    text = first(info.query, "timeout")
+    if not text:
+        return longest
+    try:
+        asked = parse_duration(text)
+    except ValueError as error:
+        raise BadRequest(f"invalid timeout specified in the request URL - {error}") from None
+    return asked if 0 < asked < longest else longest
+
+
+class Deadline:
+    """Answers 504 for a request that takes longer than `longest` seconds; one that was being answered is cut off."""
+
+    def __init__(self, app: Application, longest: float = 60.0) -> None:
+        self._app, self._longest = app, longest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        info: RequestInfo | None = scope["state"]["info"] if scope["type"] == "http" else None
+        if info is None or info.is_watch:
+            await self._app(scope, receive, send)
+            return
+        try:
+            seconds = time_allowed(info, self._longest) if info.query else self._longest
+        except BadRequest as error:
+            await send_status(send, error, format_of(scope))
+            return
+        await self._within(seconds, scope, receive, send)
+
+    async def _within(self, seconds: float, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def noting(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            async with asyncio.timeout(seconds) as deadline:
+                await self._app(scope, receive, noting)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            if not started:
+                await send_bytes(send, 504, _TIMEOUT_BODY, [_SNIFFED])
+
+
+class InFlight:
+    """Answers 429 while too many requests run that read, or that write; 0 is no limit. system:masters are exempt.
+
+    `running`: by kind; includes those that are exempt from the limit."""
+
+    def __init__(self, app: Application, metrics: Metrics, reading: int = 400, writing: int = 200) -> None:
+        self._app = app
+        self._limits = {READ_ONLY: reading, MUTATING: writing}
+        self.running = {READ_ONLY: 0, MUTATING: 0}
+        metrics.track_inflight(READ_ONLY, lambda: self.running[READ_ONLY])
+        metrics.track_inflight(MUTATING, lambda: self.running[MUTATING])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        info: RequestInfo | None = scope["state"]["info"] if scope["type"] == "http" else None
+        if info is None or info.is_watch:
+            await self._app(scope, receive, send)
+            return
+        kind = READ_ONLY if info.verb in _NON_MUTATING_VERBS else MUTATING
+        limit = self._limits[kind]
+        if limit and self.running[kind] >= limit and not _is_exempt(scope["state"]["user"]):
+            await send_text(send, 429, TOO_MANY, [(b"retry-after", b"1")])
+            return
+        self.running[kind] += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self.running[kind] -= 1
+
+
+def _is_exempt(user: User) -> bool:
+    return MASTERS in user.groups

@@ -1,0 +1,145 @@
+"""The outermost filter: request info, Audit-Id, universal headers, access log, metrics, and what a panic becomes.
+
+One layer for all of these, since each layer of ASGI costs every request.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import orjson
+
+from apiserver.http.asgi import Application, Message, Receive, Scope, Send
+from apiserver.http.drain import Drain
+from apiserver.http.metrics import Metrics
+from apiserver.http.respond import send_text
+from apiserver.machinery.request import ANONYMOUS, RequestInfo, User, parse_request
+
+PANIC = "This request caused apiserver to panic. Look in the logs for details.\n"
+_NO_CACHE = (b"cache-control", b"no-cache, private")
+_CLOSE = (b"connection", b"close")
+_APPLY = b"application/apply-patch"
+_LONGEST_LOGGED_ID = 64
+
+logger = logging.getLogger(__name__)
+access = logging.getLogger("apiserver.access")
+
+AccessLog = Callable[[dict[str, Any]], None]
+
+
+def log_access(entry: dict[str, Any]) -> None:
+    """One line of JSON through the logger "apiserver.access", level info."""
+    if access.isEnabledFor(logging.INFO):
+        line = orjson.dumps(entry, option=orjson.OPT_UTC_Z).decode()
+        # A record made here saves the search for the caller, which is always this function.
+        access.handle(logging.LogRecord(access.name, logging.INFO, __file__, 0, line, None, None))
+
+
+class _Answer:
+    """Passes an answer on with the universal headers, and notes its code and size."""
+
+    __slots__ = ("_audit_id", "_close", "_send", "code", "size")
+
+    def __init__(self, send: Send, audit_id: bytes, close: bool) -> None:
+        self._send, self._audit_id, self._close = send, audit_id, close
+        self.code = self.size = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.body":
+            self.size += len(message.get("body", b""))
+        elif message["type"] == "http.response.start":
+            self.code = message["status"]
+            message["headers"] = self._complete(list(message.get("headers", ())))
+        await self._send(message)
+
+    def _complete(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        headers.append((b"audit-id", self._audit_id))
+        for name, _ in headers:
+            if name == b"cache-control":
+                break
+        else:
+            headers.append(_NO_CACHE)
+        if self._close:
+            headers.append(_CLOSE)
+        return headers
+
+
+class Observe:
+    """Puts "info", "audit_id" and "warnings" into the scope's state. `drain` is told of every request."""
+
+    def __init__(self, app: Application, metrics: Metrics, drain: Drain, log: AccessLog = log_access) -> None:
+        self._app, self._metrics, self._drain, self._log = app, metrics, drain, log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        started = time.time()
+        headers = dict(scope["headers"])
+        info = parse_request(scope["method"], scope["path"], scope["query_string"])
+        audit_id = _audit_id(headers)
+        scope.setdefault("state", {}).update(info=info, audit_id=audit_id, warnings=[])
+        labels = self._metrics.labels(info, _is_apply(info, headers))
+        answer = _Answer(send, audit_id.encode("latin-1"), self._drain.shutting_down.is_set())
+        self._drain.enter()
+        if info.is_watch:
+            self._metrics.longrunning(labels, 1)
+        try:
+            await self._guarded(scope, receive, answer)
+        finally:
+            self._drain.leave()
+            if info.is_watch:
+                self._metrics.longrunning(labels, -1)
+            seconds = max(0.0, time.time() - started)
+            self._metrics.finished(labels, answer.code, seconds, answer.size)
+            self._log(_entry(scope, headers.get(b"user-agent", b""), answer.code, started, seconds))
+
+    async def _guarded(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        """What a handler did not expect is logged and answered with 500; a begun answer is cut off by returning."""
+        try:
+            await self._app(scope, receive, answer.send)
+        except Exception:
+            info: RequestInfo = scope["state"]["info"]
+            logger.exception("panic in %s %s, audit id %s", info.method, info.path, scope["state"]["audit_id"])
+            if not answer.code:
+                await send_text(answer.send, 500, PANIC)
+
+
+def _is_apply(info: RequestInfo, headers: dict[bytes, bytes]) -> bool:
+    return info.verb == "patch" and headers.get(b"content-type", b"").startswith(_APPLY)
+
+
+def _audit_id(headers: dict[bytes, bytes]) -> str:
+    """The front proxy's, as it is; what cannot stand in a header again is replaced."""
+    given = headers.get(b"audit-id", b"").decode("latin-1")
+    return given if given and given.isprintable() else str(uuid4())
+
+
+def _entry(scope: Scope, user_agent: bytes, code: int, started: float, seconds: float) -> dict[str, Any]:
+    """A line of the access log. No query: selectors and tokens stand there. No headers but the user agent."""
+    state = scope["state"]
+    info: RequestInfo = state["info"]
+    user: User = state.get("user", ANONYMOUS)
+    client = scope.get("client")
+    return {
+        "time": datetime.fromtimestamp(started, UTC),
+        "audit_id": state["audit_id"][:_LONGEST_LOGGED_ID],
+        "user": user.name,
+        "impersonated_by": state.get("impersonated_by", ""),
+        "verb": info.verb,
+        "method": info.method,
+        "path": info.path,
+        "group": info.group,
+        "resource": info.resource,
+        "subresource": info.subresource,
+        "namespace": info.namespace,
+        "name": info.name,
+        "code": code,
+        "latency_ms": round(seconds * 1000, 3),
+        "user_agent": user_agent.decode("latin-1"),
+        "source_ip": client[0] if client else "",
+    }

@@ -1,0 +1,1 @@
+"""HTTP without knowledge of resources: what filters and endpoints share."""

@@ -1,0 +1,49 @@
+"""Answers that are no resource: a Status, or text as Go's http.Error writes it."""
+
+from apiserver.http.asgi import Headers, Scope, Send
+from apiserver.http.negotiation import YAML, Format, negotiate, wants_pretty
+from apiserver.machinery.encoding import encode_ordered, indent, to_yaml
+from apiserver.machinery.errors import APIError, NotAcceptable
+from apiserver.machinery.request import RequestInfo
+
+NOSNIFF = (b"x-content-type-options", b"nosniff")
+_TEXT = (b"content-type", b"text/plain; charset=utf-8")
+
+
+async def send_bytes(send: Send, code: int, data: bytes, headers: Headers) -> None:
+    """A whole answer at once; content-length is added to `headers`."""
+    length = (b"content-length", b"%d" % len(data))
+    await send({"type": "http.response.start", "status": code, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": data})
+
+
+async def send_text(send: Send, code: int, text: str, headers: Headers = ()) -> None:
+    """The text as it is: callers end it with a newline where Go does."""
+    await send_bytes(send, code, text.encode(), [_TEXT, NOSNIFF, *headers])
+
+
+async def send_status(send: Send, error: APIError, chosen: Format = Format(), headers: Headers = ()) -> None:
+    """`error` as a Status in the chosen format."""
+    data = _encoded(encode_ordered(error.to_status()), chosen)
+    retry = [(b"retry-after", b"%d" % error.retry_after)] if error.retry_after else []
+    await send_bytes(send, error.code, data, [(b"content-type", chosen.media_type.encode()), *retry, *headers])
+
+
+def _encoded(data: bytes, chosen: Format) -> bytes:
+    if chosen.media_type == YAML:
+        return to_yaml(data)
+    return indent(data) if chosen.pretty else data + b"\n"
+
+
+def format_of(scope: Scope) -> Format:
+    """What the client wants a Status in. Where nothing can be negotiated: indented JSON."""
+    headers, info = dict(scope["headers"]), scope["state"]["info"]
+    try:
+        chosen = negotiate(headers.get(b"accept", b"").decode("latin-1"))
+    except NotAcceptable:
+        return Format(pretty=True)
+    return Format(chosen.media_type, chosen.pretty or _wants_pretty(info, headers))
+
+
+def _wants_pretty(info: RequestInfo, headers: dict[bytes, bytes]) -> bool:
+    return wants_pretty(info.query.get("pretty"), headers.get(b"user-agent", b"").decode("latin-1"))

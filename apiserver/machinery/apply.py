@@ -1,0 +1,160 @@
+"""Server-side apply: a configuration becomes part of an object, and its applier the owner of the fields in it.
+
+The order of the steps is that of k8s.io/apimachinery `pkg/util/managedfields/internal` and of
+sigs.k8s.io/structured-merge-diff `merge/update.go`; texts and rules: wire.md 5.4.
+"""
+
+from dataclasses import replace
+
+import orjson
+
+from apiserver.machinery.errors import BadRequest, Conflict, Object, Plain, quoted
+from apiserver.machinery.fieldset import FieldSet, intersection, path_text, paths, recursive_difference, union
+from apiserver.machinery.fieldtype import MapType, TypedError, equal, type_of
+from apiserver.machinery.managedfields import (
+    APPLY,
+    UPDATE,
+    Entry,
+    FieldPaths,
+    Key,
+    Managed,
+    Write,
+    changes_between,
+    decode,
+    field_set,
+    identifier,
+    key_of,
+    known,
+    updated,
+    with_managed,
+    without,
+    without_unowned,
+)
+from apiserver.machinery.merging import merge, prune
+from apiserver.machinery.typecheck import check
+from apiserver.machinery.typed import set_of
+
+_BEFORE = "before-first-apply"
+
+
+def apply(  # noqa: PLR0913
+    live: Object | None,
+    config: Object,
+    *,
+    kind_name: str,
+    schema: Object,
+    api_version: str,
+    manager: str,
+    subresource: str,
+    force: bool,
+    now: str,
+    reset: FieldPaths,
+) -> Object:
+    """The object, a tree of its own, after `manager` applied `config`; `live` is None where there is none yet. `now` is
+    RFC 3339, `reset` what the endpoint does not touch. The server sets defaults afterwards, so nobody owns them.
+    Raises BadRequest (another kind or version, managedFields), Conflict (a changed field is another manager's), Plain
+    (the configuration does not fit the schema)."""
+    subject = f"{api_version if '/' in api_version else '/' + api_version}, Kind={kind_name}"
+    _check_identity(config, api_version, kind_name)
+    of = type_of(schema)
+    write = Write(manager, api_version, subresource, now, reset)
+    try:
+        check(config, of)
+    except TypedError as error:
+        meta = config.get("metadata") or {}
+        name = f"{meta.get('namespace') or ''}/{meta.get('name') or ''}"
+        raise Plain(f"failed to create typed patch object ({name}; {subject}): {error}") from error
+    try:
+        return _apply(live, config, of, write, force)
+    except TypedError as error:
+        raise Plain(f"failed to create typed live object ({subject}): {error}") from error
+
+
+def _check_identity(config: Object, api_version: str, kind_name: str) -> None:
+    version, kind = config.get("apiVersion", ""), config.get("kind", "")
+    if version != api_version:
+        text = f"Specified patch version: {version}, expected: {api_version}"
+        raise BadRequest(f"Incorrect version specified in apply patch. {text}")
+    if kind != kind_name:
+        raise BadRequest(f"invalid object type: {version if '/' in version else '/' + version}, Kind={kind}")
+    meta = config.get("metadata")
+    if isinstance(meta, dict) and meta.get("managedFields") is not None:
+        raise BadRequest("metadata.managedFields must be nil")
+
+
+def _apply(live: Object | None, config: Object, of: MapType, write: Write, force: bool) -> Object:
+    base = live or {}
+    managed = known(_managers(live, of, write), of, write.api_version)
+    own = Entry(write.manager, APPLY, write.api_version, write.subresource, _config_fields(config, of, write), "")
+    key = key_of(own)
+    last = managed.get(key)
+    managed[key] = own = replace(own, time=last.time if last else "")
+    merged = merge(base, config, of)
+    if last:
+        merged = prune(merged, last.fields, (entry.fields for entry in managed.values()), of)
+    others = {other: entry for other, entry in managed.items() if other != key}
+    kept = _settle(others, base, merged, of, write, force)
+    fields = without_unowned(own.fields)
+    # A write that changes nothing but ownership leaves the times as they are.
+    changed = not equal(base, merged)
+    if fields:
+        kept[key] = replace(own, fields=fields, time=write.now if changed else own.time)
+    return _copy(with_managed(merged if changed else base, kept))
+
+
+def _managers(live: Object | None, of: MapType, write: Write) -> Managed:
+    """The managers of the live object. One that was never tracked belongs to "before-first-apply"."""
+    if live is None:
+        return {}
+    try:
+        managed = decode(live["metadata"].get("managedFields"))
+    except ValueError as error:
+        raise Plain(f"failed to decode managed fields: {error}") from error
+    return managed or updated({}, {}, live, of, replace(write, manager=_BEFORE))
+
+
+def _config_fields(config: Object, of: MapType, write: Write) -> FieldSet:
+    return recursive_difference(set_of(config, of), field_set(write.reset))
+
+
+def _settle(others: Managed, live: Object, new: Object, of: MapType, write: Write, force: bool) -> Managed:
+    """The other managers after the change; they lose what was removed and, with force, what was changed. Raises
+    Conflict."""
+    changes = changes_between(live, new, of, write.reset)
+    changed = union(changes.modified, changes.added)
+    found = {key: intersection(entry.fields, changed) for key, entry in others.items()}
+    conflicts = {key: fields for key, fields in found.items() if fields}
+    if conflicts and not force:
+        raise _conflict(conflicts)
+    return without(others, changed, changes.removed)
+
+
+def _conflict(conflicts: dict[Key, FieldSet]) -> Conflict:
+    found = {key: [path_text(path) for path in paths(conflicts[key])] for key in sorted(conflicts, key=identifier)}
+    causes = [
+        {"reason": "FieldManagerConflict", "message": f"conflict with {_manager_text(key)}", "field": field}
+        for key, fields in found.items()
+        for field in fields
+    ]
+    if len(causes) == 1:
+        text = f"1 conflict: {causes[0]['message']}: {causes[0]['field']}"
+    else:
+        listed = (
+            ["conflicts with " + _manager_text(key) + ":", *(f"- {f}" for f in fields)] for key, fields in found.items()
+        )
+        text = f"{len(causes)} conflicts: " + "\n".join(line for lines in listed for line in lines)
+    return Conflict(f"Apply failed with {text}", {"causes": causes})
+
+
+def _manager_text(key: Key) -> str:
+    manager, operation, version, subresource = key
+    text = quoted(manager)
+    if subresource:
+        text += f" with subresource {quoted(subresource)}"
+    return f"{text} using {version}" if operation == UPDATE else text
+
+
+def _copy(obj: Object) -> Object:
+    """What is set on the result must not show in the live object, with which it shares parts."""
+    copied: Object = orjson.loads(orjson.dumps(obj))
+    return copied

@@ -1,0 +1,60 @@
+"""JSON trees as bytes, as Kubernetes writes them (wire.md 4): compact, indented or YAML."""
+
+import re
+from typing import Any
+
+import orjson
+import yaml
+
+# Go's encoder writes these characters of a JSON string escaped (wire.md 0.1 item 39).
+_ESCAPES = (
+    *((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026")),
+    *(("\u2028".encode(), b"\\u2028"), ("\u2029".encode(), b"\\u2029")),
+)
+_STRING_TAG = "tag:yaml.org,2002:str"
+# Booleans of YAML 1.1 that PyYAML reads as strings, and Go's writer quotes.
+_OTHER_BOOLEANS = frozenset("yYnN")
+
+
+def _escape_html(data: bytes) -> bytes:
+    for raw, escaped in _ESCAPES:
+        if raw in data:
+            data = data.replace(raw, escaped)
+    return data
+
+
+def encode(value: Any) -> bytes:
+    """Compact JSON, keys sorted as a custom resource's are, no newline."""
+    return _escape_html(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+
+
+def encode_ordered(value: Any) -> bytes:
+    """Compact JSON in the order that the caller built (Status, discovery: Go structs), no newline."""
+    return _escape_html(orjson.dumps(value))
+
+
+def indent(data: bytes) -> bytes:
+    """JSON bytes again, two spaces a level, no newline at the end."""
+    return _escape_html(orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Block style; what would read as another type is double-quoted, as Go's YAML writer does."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represent_str(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    plain = dumper.resolve(yaml.ScalarNode, value, (True, False)) == _STRING_TAG  # type: ignore[no-untyped-call]
+    style = "|" if "\n" in value else None if plain and value and value not in _OTHER_BOOLEANS else '"'
+    return dumper.represent_scalar(_STRING_TAG, value, style=style)
+
+
+_Dumper.add_representer(str, _represent_str)
+
+
+def to_yaml(data: bytes) -> bytes:
+    """JSON bytes as YAML, keys sorted."""
+    tree = orjson.loads(data)
+    return yaml.dump(tree, Dumper=_Dumper, allow_unicode=True, width=1 << 30, sort_keys=True).encode()

@@ -1,0 +1,284 @@
+"""metadata.managedFields: who set which field, kept up to date at every write.
+
+The rules are those of k8s.io/apimachinery `pkg/util/managedfields` and of sigs.k8s.io/structured-merge-diff
+`merge/update.go`; wire.md 5.2, 5.3. Nothing here changes an object that it was given.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from apiserver.machinery.encoding import encode_ordered
+from apiserver.machinery.errors import Object
+from apiserver.machinery.fieldset import (
+    FieldSet,
+    difference,
+    from_fields,
+    intersection,
+    parse,
+    recursive_difference,
+    union,
+)
+from apiserver.machinery.fieldtype import MapType, TypedError, equal, type_of
+from apiserver.machinery.typed import Comparison, compare, reconciled
+
+APPLY, UPDATE = "Apply", "Update"
+FieldPaths = frozenset[tuple[str, ...]]
+MAX_UPDATE_MANAGERS = 10
+_ANCIENT = "ancient-changes"
+_TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+_SYSTEM_FIELDS = ("name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation")
+_UNOWNED = from_fields(
+    (
+        *(("apiVersion",), ("kind",), ("metadata",), ("metadata", "managedFields"), ("metadata", "resourceVersion")),
+        *(("metadata", name) for name in _SYSTEM_FIELDS),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One manager's fields. `time` is RFC 3339 in UTC, "" where none is known."""
+
+    manager: str
+    operation: str
+    api_version: str
+    subresource: str
+    fields: FieldSet
+    time: str
+
+
+Key = tuple[str, str, str, str]
+Managed = dict[Key, Entry]
+
+
+def key_of(entry: Entry) -> Key:
+    """What makes two entries the same manager's: an applier keeps its entry when it applies another version."""
+    version = entry.api_version if entry.operation == UPDATE else ""
+    return entry.manager, entry.operation, version, entry.subresource
+
+
+def identifier(key: Key) -> str:
+    """The key as Go sorts it: the JSON of an entry that has nothing else."""
+    names = ("manager", "operation", "apiVersion", "subresource")
+    return encode_ordered({name: value for name, value in zip(names, key, strict=True) if value}).decode()
+
+
+def decode(entries: Any) -> Managed:
+    """The entries of an object. Raises ValueError for anything that is not managedFields."""
+    managed: Managed = {}
+    if not isinstance(entries, list | None):
+        raise ValueError("managedFields is not a list")
+    for entry in entries or ():
+        decoded = _decode_entry(entry)
+        managed[key_of(decoded)] = decoded
+    return managed
+
+
+def _decode_entry(entry: Any) -> Entry:
+    if not isinstance(entry, dict):
+        raise ValueError("an entry of managedFields is not an object")
+    operation, version, sort = entry.get("operation"), entry.get("apiVersion"), entry.get("fieldsType")
+    if operation not in (APPLY, UPDATE):
+        raise ValueError("operation must be `Apply` or `Update`")
+    if not version or not isinstance(version, str):
+        raise ValueError("apiVersion must not be empty")
+    if sort != "FieldsV1":
+        raise ValueError(f'invalid fieldsType "{sort}"' if sort else "missing fieldsType")
+    manager, subresource = entry.get("manager") or "", entry.get("subresource") or ""
+    if not isinstance(manager, str) or not isinstance(subresource, str):
+        raise ValueError("manager and subresource are strings")
+    time = _decode_time(entry.get("time"))
+    return Entry(manager, operation, version, subresource, parse(entry.get("fieldsV1")), time)
+
+
+def _decode_time(value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError("time is not a string")
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError("time has no time zone")
+    return value if len(value) == 20 and value[-1] == "Z" else moment.astimezone(UTC).strftime(_TIME_FORMAT)
+
+
+def encode(managed: Managed) -> list[Object]:
+    """In the order of the wire: by operation, time, manager, apiVersion, subresource."""
+    entries = sorted(managed.values(), key=_order)
+    return [_encode_entry(entry) for entry in entries]
+
+
+def _order(entry: Entry) -> tuple[str, ...]:
+    return entry.operation, entry.time, entry.manager, entry.api_version, entry.subresource
+
+
+def _encode_entry(entry: Entry) -> Object:
+    made: Object = {"operation": entry.operation, "apiVersion": entry.api_version, "fieldsType": "FieldsV1"}
+    made["fieldsV1"] = entry.fields
+    for name, value in (("manager", entry.manager), ("time", entry.time), ("subresource", entry.subresource)):
+        if value:
+            made[name] = value
+    return made
+
+
+def with_managed(obj: Object, managed: Managed) -> Object:
+    """A copy of the object, its metadata new too, with these managedFields."""
+    meta = {key: value for key, value in (obj.get("metadata") or {}).items() if key != "managedFields"}
+    if managed:
+        meta["managedFields"] = encode(managed)
+    return {**obj, "metadata": meta}
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Who writes, through which endpoint, when. `reset` are the fields that the endpoint does not touch."""
+
+    manager: str
+    api_version: str
+    subresource: str
+    now: str
+    reset: FieldPaths
+
+
+def track_update(
+    live: Object | None,
+    new: Object,
+    *,
+    schema: Object,
+    api_version: str,
+    manager: str,
+    subresource: str,
+    now: str,
+    reset: FieldPaths,
+) -> Object:
+    """`new` with the managedFields that follow when it is created (`live` is None) or replaces `live`: the manager
+    owns what it changed, others lose that. `now` is RFC 3339. An object that lost all its managedFields is not tracked
+    any more until it is applied. Never fails: what cannot be tracked has no managedFields."""
+    managed = _current(live, new, subresource)
+    # The request's own managedFields are read, but are no field that it changes.
+    new = with_managed(new, {})
+    if not managed and live is not None:
+        return new
+    write = Write(manager, api_version, subresource, now, reset)
+    try:
+        return with_managed(new, updated(managed, live or {}, new, type_of(schema), write))
+    except TypedError:
+        return new
+
+
+def _current(live: Object | None, new: Object, subresource: str) -> Managed:
+    """The managedFields that a request starts from: clients may edit or reset them, except through a subresource."""
+    requested = new["metadata"].get("managedFields")
+    if not subresource:
+        if requested in ([], [{}]):
+            return {}
+        managed = _decode_or_none(requested)
+        if managed:
+            return managed
+    return _decode_or_none(live["metadata"].get("managedFields")) if live else {}
+
+
+def _decode_or_none(entries: Any) -> Managed:
+    try:
+        return decode(entries)
+    except ValueError:
+        return {}
+
+
+def updated(managed: Managed, live: Object, new: Object, of: MapType, write: Write) -> Managed:
+    """The managers after an update. Raises TypedError."""
+    changes = changes_between(live, new, of, write.reset)
+    changed = union(changes.modified, changes.added)
+    is_scale = write.subresource == "scale"
+    if is_scale and not _owned(managed, union(changed, changes.removed)):
+        return managed
+    kept = without(known(managed, of, write.api_version), changed, changes.removed)
+    own = difference(changed, _UNOWNED)
+    if own:
+        # kube-apiserver maps /scale's entries through another object and loses their times on the way.
+        time = "" if is_scale else write.now
+        entry = Entry(write.manager or "unknown", UPDATE, write.api_version, write.subresource, own, time)
+        previous = kept.get(key_of(entry))
+        kept[key_of(entry)] = replace(entry, fields=union(own, previous.fields)) if previous else entry
+    return _capped(kept)
+
+
+def _owned(managed: Managed, fields: FieldSet) -> bool:
+    """Does any manager own one of the fields? Scaling what nobody owns is not tracked."""
+    return any(intersection(entry.fields, fields) for entry in managed.values())
+
+
+def changes_between(live: Object, new: Object, of: MapType, reset: FieldPaths) -> Comparison:
+    """What differs outside the fields that the endpoint resets. Raises TypedError."""
+    changes = compare(live, new, of)
+    untouched = field_set(reset)
+    return Comparison(*(recursive_difference(fields, untouched) for fields in changes)) if untouched else changes
+
+
+@lru_cache(maxsize=64)
+def field_set(paths: FieldPaths) -> FieldSet:
+    return from_fields(paths)
+
+
+def known(managed: Managed, of: MapType, api_version: str) -> Managed:
+    """The entries of the version that is served, as its schema is now; entries of other versions are dropped."""
+    served = ((key, entry) for key, entry in managed.items() if entry.api_version == api_version)
+    return {key: replace(entry, fields=reconciled(entry.fields, of)) for key, entry in served}
+
+
+def without(managed: Managed, *taken: FieldSet) -> Managed:
+    """The managers that still own something when these fields are taken away from all of them."""
+    kept: Managed = {}
+    for key, entry in managed.items():
+        fields = entry.fields
+        for lost in taken:
+            fields = difference(fields, lost)
+        if fields:
+            kept[key] = replace(entry, fields=fields)
+    return kept
+
+
+def without_unowned(fields: FieldSet) -> FieldSet:
+    """Without identity and what the server sets: nobody owns those."""
+    return difference(fields, _UNOWNED)
+
+
+def _capped(managed: Managed) -> Managed:
+    """At most 10 update managers: the oldest are merged into "ancient-changes", one entry a version. The oldest of a
+    version keeps its entry until a second one joins it."""
+    updates = [key for key, entry in managed.items() if entry.operation == UPDATE]
+    if len(updates) <= MAX_UPDATE_MANAGERS:
+        return managed
+    capped, oldest = dict(managed), dict[str, Key]()
+    excess = len(updates) - MAX_UPDATE_MANAGERS
+    for key in sorted(updates, key=lambda key: (managed[key].time, identifier(key))):
+        entry = managed[key]
+        if excess and oldest.setdefault(entry.api_version, key) != key:
+            _merge_ancient(capped, key, oldest[entry.api_version])
+            excess -= 1
+    return capped
+
+
+def _merge_ancient(managed: Managed, key: Key, oldest: Key) -> None:
+    """Moves the fields of `key` into its version's "ancient-changes", which the oldest entry becomes where there is
+    none yet."""
+    entry = managed.pop(key)
+    bucket = replace(entry, manager=_ANCIENT, subresource="")
+    into = managed.get(key_of(bucket)) or managed.pop(oldest)
+    managed[key_of(bucket)] = replace(bucket, fields=union(entry.fields, into.fields))
+
+
+def without_times(entries: list[Object]) -> list[Object]:
+    return [{key: value for key, value in entry.items() if key != "time"} for entry in entries]
+
+
+def restore_times_if_unchanged(live: Object, new: Object) -> Object:
+    """`new` with live's managedFields when nothing but their times differs, so that a no-op writes nothing."""
+    before, after = (obj["metadata"].get("managedFields") for obj in (live, new))
+    if not before or not after or before == after or without_times(before) != without_times(after):
+        return new
+    if not equal(with_managed(live, {}), with_managed(new, {})):
+        return new
+    return {**new, "metadata": {**new["metadata"], "managedFields": before}}

@@ -1,0 +1,246 @@
+"""JSON patch (RFC 6902) and JSON merge patch (RFC 7386), each as kube-apiserver applies it.
+
+kube-apiserver uses gopkg.in/evanphx/json-patch.v4, whose deviations from the RFCs are kept: a missing member of an
+object reads as null (so `replace` may add it and `copy` copies a null), negative array indices count from the end, and
+a merge patch drops nulls inside objects that are elements of new arrays. Error texts: wire.md 3.8.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from apiserver.machinery.errors import BadRequest, Invalid, Object, RequestEntityTooLarge
+from apiserver.machinery.gojson import GoJSONError, decode, type_name
+
+JSON_PATCH, MERGE_PATCH = "application/json-patch+json", "application/merge-patch+json"
+APPLY = "application/apply-patch+yaml"
+PATCH_TYPES = (JSON_PATCH, MERGE_PATCH, APPLY)
+Patch = Callable[[Object, bytes], Object]
+
+MAX_OPERATIONS = 10_000
+MAX_COPY_BYTES = 3 * 1024 * 1024
+_INDEX = re.compile(r"[+-]?[0-9]{1,18}")
+
+
+class _NotApplicable(Exception):
+    """An operation that does not fit the document; clients only learn that the patch was rejected."""
+
+
+def json_patch(document: Object, body: bytes) -> Object:
+    """A patched copy. Raises BadRequest (no patch), RequestEntityTooLarge (too many operations), Invalid (does not
+    apply, a failed `test` included)."""
+    operations = _operations(body)
+    # A tree of its own: the operations change it in place.
+    root = [orjson.loads(orjson.dumps(document))]
+    budget = [MAX_COPY_BYTES]
+    try:
+        for operation in operations:
+            _apply(root, operation, budget)
+    except _NotApplicable as error:
+        raise Invalid.rejected() from error
+    if not isinstance(root[0], dict):
+        raise Invalid.rejected()
+    return root[0]
+
+
+def _operations(body: bytes) -> list[Object]:
+    try:
+        decoded = decode(body)
+        _check_types(decoded)
+    except GoJSONError as error:
+        raise BadRequest(f"error decoding patch: {error}") from error
+    operations: list[Object] = decoded or []
+    if len(operations) > MAX_OPERATIONS:
+        text = f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}"
+        raise RequestEntityTooLarge(text)
+    return operations
+
+
+def _check_types(decoded: Any) -> None:
+    """Raises GoJSONError unless Go could decode this into its list of operations; nulls always fit."""
+    if not isinstance(decoded, list | None):
+        raise GoJSONError(f"json: cannot unmarshal {type_name(decoded)} into Go value of type []handlers.jsonPatchOp")
+    for operation in decoded or ():
+        if not isinstance(operation, dict | None):
+            raise GoJSONError(
+                f"json: cannot unmarshal {type_name(operation)} into Go value of type handlers.jsonPatchOp"
+            )
+        for field in ("op", "path", "from"):
+            value = (operation or {}).get(field)
+            if not isinstance(value, str | None):
+                where = f"Go struct field jsonPatchOp.{field} of type string"
+                raise GoJSONError(f"json: cannot unmarshal {type_name(value)} into {where}")
+
+
+def _apply(root: list[Any], operation: Object | None, budget: list[int]) -> None:
+    """One operation on `root[0]`; `budget[0]` is how many bytes may still be copied."""
+    action = _ACTIONS.get((operation or {}).get("op") or "")
+    if action is None or operation is None:
+        raise _NotApplicable("unknown operation")
+    action(root, operation, budget)
+
+
+def _add(root: list[Any], operation: Object, _: list[int]) -> None:
+    _insert(root[0], _pointer(operation, "path"), operation.get("value"))
+
+
+def _remove(root: list[Any], operation: Object, _: list[int]) -> None:
+    container, key = _find(root[0], _pointer(operation, "path"))
+    _delete(container, key)
+
+
+def _replace(root: list[Any], operation: Object, _: list[int]) -> None:
+    path, value = _pointer(operation, "path"), operation.get("value")
+    if path == "":
+        if not isinstance(value, dict | list):
+            raise _NotApplicable("a document is an object or an array")
+        root[0] = value
+        return
+    container, key = _find(root[0], path)
+    if isinstance(container, list):
+        container[_index(key, len(container))] = value
+    else:
+        container[key] = value
+
+
+def _move(root: list[Any], operation: Object, _: list[int]) -> None:
+    container, key = _find(root[0], _pointer(operation, "from"))
+    value = _get(container, key)
+    _delete(container, key)
+    _insert(root[0], _pointer(operation, "path"), value)
+
+
+def _copy(root: list[Any], operation: Object, budget: list[int]) -> None:
+    value = _get(*_find(root[0], _pointer(operation, "from")))
+    path = _pointer(operation, "path")
+    if value is not None:
+        data = orjson.dumps(value)
+        budget[0] -= len(data)
+        if budget[0] < 0:
+            raise _NotApplicable("too much is copied")
+        value = orjson.loads(data)
+    _insert(root[0], path, value)
+
+
+def _test(root: list[Any], operation: Object, _: list[int]) -> None:
+    path = _pointer(operation, "path")
+    found = root[0] if path == "" else _get(*_find(root[0], path))
+    if not _identical(found, operation.get("value")):
+        raise _NotApplicable("test failed")
+
+
+_ACTIONS: dict[str, Callable[[list[Any], Object, list[int]], None]] = {
+    "add": _add,
+    "remove": _remove,
+    "replace": _replace,
+    "move": _move,
+    "copy": _copy,
+    "test": _test,
+}
+
+
+def _pointer(operation: Object, field: str) -> str:
+    pointer: str | None = operation.get(field)
+    if pointer is None:
+        raise _NotApplicable(f"{field} is missing")
+    return pointer
+
+
+def _find(document: Any, pointer: str) -> tuple[Any, str]:
+    """The container that the pointer's last part is about, and that part."""
+    # What stands before the first slash does not count, as in evanphx/json-patch.
+    parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+    if not parts:
+        raise _NotApplicable("the pointer names no member")
+    container = document
+    for part in parts[:-1]:
+        container = _get(container, part)
+        if not isinstance(container, dict | list):
+            raise _NotApplicable("the path is missing")
+    return container, parts[-1]
+
+
+def _get(container: Any, key: str) -> Any:
+    if isinstance(container, list):
+        return container[_index(key, len(container))]
+    return container.get(key)
+
+
+def _insert(document: Any, pointer: str, value: Any) -> None:
+    container, key = _find(document, pointer)
+    if isinstance(container, dict):
+        container[key] = value
+    elif key == "-":
+        container.append(value)
+    else:
+        container.insert(_index(key, len(container) + 1), value)
+
+
+def _delete(container: Any, key: str) -> None:
+    if isinstance(container, list):
+        del container[_index(key, len(container))]
+    elif key in container:
+        del container[key]
+    else:
+        raise _NotApplicable("nothing to remove")
+
+
+def _index(key: str, length: int) -> int:
+    """0 <= index < length; a negative one counts from the end."""
+    if not _INDEX.fullmatch(key):
+        raise _NotApplicable("no array index")
+    index = int(key)
+    if not -length <= index < length:
+        raise _NotApplicable("the index is out of range")
+    return index % length
+
+
+def _identical(left: Any, right: Any) -> bool:
+    """Deep equality as of JSON text: 1 is neither 1.0 nor true."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(_identical(value, right[key]) for key, value in left.items())
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(_identical, left, right))
+    return type(left) is type(right) and left == right
+
+
+def merge_patch(document: Object, body: bytes) -> Object:
+    """A patched tree that may share parts with `document`. Raises BadRequest unless the body is an object."""
+    try:
+        changes = decode(body)
+        if not isinstance(changes, dict | None):
+            where = "Go value of type map[string]interface {}"
+            raise GoJSONError(f"json: cannot unmarshal {type_name(changes)} into {where}")
+    except GoJSONError as error:
+        raise BadRequest(f"error decoding patch: {error}") from error
+    if changes is None:
+        raise BadRequest("Invalid JSON Patch")
+    return _merge(document, changes)
+
+
+def _merge(target: Object, changes: Object) -> Object:
+    merged = dict(target)
+    for key, change in changes.items():
+        current = merged.get(key)
+        if change is None:
+            merged.pop(key, None)
+        elif not isinstance(current, dict):
+            merged[key] = _without_nulls(change)
+        else:
+            merged[key] = _merge(current, change) if isinstance(change, dict) else change
+    return merged
+
+
+def _without_nulls(value: Any) -> Any:
+    """Members that are null are left out; elements of arrays stay."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(member) for key, member in value.items() if member is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    return value
+
+
+PATCHES: dict[str, Patch] = {JSON_PATCH: json_patch, MERGE_PATCH: merge_patch}
+"""The patches that are functions of one document, by media type."""

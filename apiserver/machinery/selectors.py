@@ -1,0 +1,296 @@
+"""Label and field selectors: parsed once from a query, then asked about many objects (wire.md 3.14).
+
+Grammar and error texts are those of apimachinery `pkg/labels` and `pkg/fields`.
+"""
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from apiserver.machinery import names
+from apiserver.machinery.errors import BadRequest, Object, quoted
+from apiserver.machinery.jsonpath import Getter, compile_path
+
+Labels = Mapping[str, str]
+_Predicate = Callable[[Labels], bool]
+
+IN, NOT_IN, EXISTS, DOES_NOT_EXIST, GREATER, LESS = "In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"
+
+
+@dataclass(frozen=True)
+class LabelRequirement:
+    """One condition on one label. `values` has one member for Gt and Lt, none for Exists and DoesNotExist."""
+
+    key: str
+    operator: str
+    values: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class LabelSelector:
+    """All of its terms must hold; false when it has none, and then everything matches."""
+
+    terms: tuple[LabelRequirement, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.terms)
+
+    @cached_property
+    def _predicates(self) -> tuple[_Predicate, ...]:
+        return tuple(_predicate(term) for term in self.terms)
+
+    def matches(self, labels: Labels) -> bool:
+        for predicate in self._predicates:  # noqa: SIM110 - a generator costs more than the predicates do
+            if not predicate(labels):
+                return False
+        return True
+
+    def requirements(self) -> list[Object]:
+        """For a SubjectAccessReview, which has no words for Gt and Lt: leaving them out asks for more."""
+        return [_requirement(term) for term in self.terms if term.operator not in (GREATER, LESS)]
+
+
+def _requirement(term: LabelRequirement) -> Object:
+    requirement: Object = {"key": term.key, "operator": term.operator}
+    if term.values:
+        requirement["values"] = sorted(term.values)
+    return requirement
+
+
+def _predicate(term: LabelRequirement) -> _Predicate:
+    key, values = term.key, term.values
+    if term.operator == IN:
+        if len(values) == 1:
+            (only,) = values
+            return lambda labels: labels.get(key) == only
+        return lambda labels: labels.get(key) in values
+    if term.operator == NOT_IN:
+        return lambda labels: labels.get(key) not in values
+    if term.operator == EXISTS:
+        return lambda labels: key in labels
+    if term.operator == DOES_NOT_EXIST:
+        return lambda labels: key not in labels
+    return _comparison(key, int(next(iter(values))), term.operator == GREATER)
+
+
+def _comparison(key: str, bound: int, greater: bool) -> _Predicate:
+    """A label that is absent or no integer compares as false."""
+
+    def compare(labels: Labels) -> bool:
+        value = _integer(labels.get(key, ""))
+        return value is not None and (value > bound if greater else value < bound)
+
+    return compare
+
+
+def _integer(text: str) -> int | None:
+    """Go's ParseInt of 64 bits, for what can stand in a label; longer texts are not even tried."""
+    if len(text) > 63 or not text.isascii() or not text.isdigit() or int(text) >= 2**63:
+        return None
+    return int(text)
+
+
+_BLANKS = " \t\r\n"
+_LABEL_TOKEN = re.compile(rf"[{_BLANKS}]*(==|!=|[=!(),<>]|[^{_BLANKS}=!(),<>]+)")
+_END = ""
+_SYMBOLS = frozenset(("==", "!=", "=", "!", "(", ")", ",", "<", ">", _END))
+_COMPARISONS = {"=": IN, "==": IN, "!=": NOT_IN, ">": GREATER, "<": LESS}
+
+
+class _Tokens:
+    """The text's tokens from first to last, then `_END` for ever."""
+
+    def __init__(self, text: str) -> None:
+        # Blanks at the end precede no token, and trying them from each of their positions would take quadratic time.
+        self._rest = _LABEL_TOKEN.findall(text.rstrip(_BLANKS))[::-1]
+
+    def peek(self) -> str:
+        return self._rest[-1] if self._rest else _END
+
+    def take(self) -> str:
+        return self._rest.pop() if self._rest else _END
+
+
+class _Fault(Exception):
+    """A requirement that cannot be parsed."""
+
+
+def parse_labels(text: str) -> LabelSelector:
+    """The selector that `text` says; an empty text selects everything. Raises BadRequest."""
+    tokens = _Tokens(text)
+    terms: list[LabelRequirement] = []
+    if tokens.peek() in _SYMBOLS - {"!", _END}:
+        raise BadRequest(f"found '{tokens.peek()}', expected: !, identifier, or 'end of string'")
+    while tokens.peek() != _END:
+        terms.append(_parse_term(tokens))
+        separator = tokens.take()
+        if separator not in (",", _END):
+            raise BadRequest(f"found '{separator}', expected: ',' or 'end of string'")
+        if separator == "," and tokens.peek() in _SYMBOLS - {"!"}:
+            raise BadRequest(f"found '{tokens.peek()}', expected: identifier after ','")
+    return LabelSelector(tuple(sorted(terms, key=lambda term: term.key)))
+
+
+def _parse_term(tokens: _Tokens) -> LabelRequirement:
+    try:
+        return _parse_requirement(tokens)
+    except _Fault as fault:
+        raise BadRequest(f"unable to parse requirement: {fault}") from None
+
+
+def _parse_requirement(tokens: _Tokens) -> LabelRequirement:
+    absent = tokens.peek() == "!" and bool(tokens.take())
+    key = _take_identifier(tokens)
+    faults = names.is_qualified_name(key)
+    if faults:
+        raise _Fault(f"<nil>: Invalid value: {quoted(key)}: {'; '.join(faults)}")
+    if absent:
+        return LabelRequirement(key, DOES_NOT_EXIST)
+    if tokens.peek() in (_END, ","):
+        return LabelRequirement(key, EXISTS)
+    return _parse_condition(key, tokens)
+
+
+def _take_identifier(tokens: _Tokens) -> str:
+    token = tokens.take()
+    if token in _SYMBOLS:
+        raise _Fault(f"found '{token}', expected: identifier")
+    return token
+
+
+def _parse_condition(key: str, tokens: _Tokens) -> LabelRequirement:
+    sign = tokens.take()
+    if sign in ("in", "notin"):
+        operator, values = IN if sign == "in" else NOT_IN, _parse_values(tokens)
+    elif sign in _COMPARISONS:
+        operator = _COMPARISONS[sign]
+        values = frozenset(("" if tokens.peek() in (_END, ",") else _take_identifier(tokens),))
+    else:
+        raise _Fault(f"found '{sign}', expected: in, notin, =, ==, !=, gt, lt")
+    faults = _value_faults(key, operator, values)
+    if faults:
+        raise _Fault(faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]")
+    return LabelRequirement(key, operator, values)
+
+
+def _value_faults(key: str, operator: str, values: frozenset[str]) -> list[str]:
+    """Faults in the order that Go tells them; values are numbered in sorted order."""
+    faults = []
+    if operator in (GREATER, LESS):
+        text = "for 'Gt', 'Lt' operators, the value must be an integer"
+        faults = [f"values[0]: Invalid value: {quoted(value)}: {text}" for value in values if not _is_integer(value)]
+    for index, value in enumerate(sorted(values)):
+        messages = names.is_label_value(value)
+        if messages:
+            faults.append(f"values[{index}][{key}]: Invalid value: {quoted(value)}: {'; '.join(messages)}")
+    return faults
+
+
+def _is_integer(text: str) -> bool:
+    return _integer(text.removeprefix("-")) is not None
+
+
+def _parse_values(tokens: _Tokens) -> frozenset[str]:
+    """`(a,b)`. A value left out stands for the empty one: `()`, `(,)` and `(a,)` have it."""
+    opening = tokens.take()
+    if opening != "(":
+        raise _Fault(f"found '{opening}' expected: '('")
+    if tokens.peek() in _SYMBOLS - {",", ")"}:
+        raise _Fault(f"found '{tokens.peek()}', expected: ',', ')' or identifier")
+    values: set[str] = set()
+    while True:
+        value = "" if tokens.peek() in (",", ")") else tokens.take()
+        if value in _SYMBOLS - {_END} or (value == _END and tokens.peek() == _END):
+            raise _Fault(f"found '{value}', expected: ',', or identifier")
+        values.add(value)
+        separator = tokens.take()
+        if separator == ")":
+            return frozenset(values)
+        if separator != ",":
+            raise _Fault(f"found '{separator}', expected: ',' or ')'")
+
+
+@dataclass(frozen=True)
+class FieldRequirement:
+    """One field equals, or differs from, a value; a field that is absent has the value ""."""
+
+    path: str
+    value: str
+    negated: bool = False
+
+    @cached_property
+    def _get(self) -> Getter:
+        return compile_path(self.path)
+
+    def matches(self, obj: Object) -> bool:
+        return (_text(self._get(obj)) == self.value) != self.negated
+
+
+@dataclass(frozen=True)
+class FieldSelector:
+    """All of its terms must hold; false when it has none, and then everything matches."""
+
+    terms: tuple[FieldRequirement, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.terms)
+
+    def matches(self, obj: Object) -> bool:
+        for term in self.terms:  # noqa: SIM110 - as above
+            if not term.matches(obj):
+                return False
+        return True
+
+    def exact(self, path: str) -> str | None:
+        """The one value that the field must have, None when several may do."""
+        return next((term.value for term in self.terms if term.path == path and not term.negated), None)
+
+    def requirements(self) -> list[Object]:
+        """For a SubjectAccessReview."""
+        return [
+            {"key": term.path, "operator": NOT_IN if term.negated else IN, "values": [term.value]}
+            for term in self.terms
+        ]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
+_ALWAYS_SELECTABLE = ("metadata.name", "metadata.namespace")
+_FIELD_TERM = re.compile(r"(?:[^\\,]|\\.?)+", re.DOTALL)
+_FIELD_SIGN = re.compile(r"!=|==|=")
+_VALUE_PART = re.compile(r"\\(?P<escaped>.?)|(?P<bare>[,=])", re.DOTALL)
+
+
+def parse_fields(text: str, selectable: Collection[str]) -> FieldSelector:
+    """The selector that `text` says; `selectable` are the paths beside name and namespace. Raises BadRequest."""
+    parsed = [_parse_field(term, text) for term in sorted(_FIELD_TERM.findall(text))]
+    # Nothing equal to nothing, such as "=", is no condition at all.
+    terms = [term for term in parsed if term.path or term.value]
+    for term in terms:
+        if term.path not in _ALWAYS_SELECTABLE and term.path not in selectable:
+            raise BadRequest(f"field label not supported: {term.path}")
+    return FieldSelector(tuple(terms))
+
+
+def _parse_field(term: str, text: str) -> FieldRequirement:
+    sign = _FIELD_SIGN.search(term)
+    if sign is None:
+        raise BadRequest(f"invalid selector: '{text}'; can't understand '{term}'")
+    value = _VALUE_PART.sub(_unescape, term[sign.end() :])
+    return FieldRequirement(term[: sign.start()], value, sign[0] == "!=")
+
+
+def _unescape(part: re.Match[str]) -> str:
+    if part["bare"]:
+        raise BadRequest(f"invalid field selector: unescaped character in value: {ord(part['bare'])}")
+    if part["escaped"] not in ("\\", ",", "="):
+        raise BadRequest(f"invalid field selector: invalid escape sequence: \\{part['escaped']}")
+    return part["escaped"] or ""

@@ -1,0 +1,170 @@
+"""The rules of create, update and delete that hold for every kind (k8s.io/apiserver `registry/rest`; wire.md 3.6-3.9).
+
+All are pure: clock and ids come as arguments, objects are JSON trees that the caller owns.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from apiserver.machinery import errors
+from apiserver.machinery.errors import FieldError, Invalid, Object
+from apiserver.machinery.jsonpath import compile_path
+from apiserver.machinery.kind import Kind
+from apiserver.machinery.schema import validate, validate_model
+from apiserver.machinery.validation import validate_meta, validate_meta_update
+
+SYSTEM_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
+GENERATED_SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
+_BASE_LENGTH = 58
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteOptions:
+    """meta/v1 DeleteOptions. `propagation_policy`: "", Foreground, Background or Orphan."""
+
+    uid: str | None = None
+    resource_version: str | None = None
+    propagation_policy: str = ""
+    orphan_dependents: bool | None = None
+    dry_run: bool = False
+
+
+def generate_name(base: str, suffix: str) -> str:
+    """`base` shortened so that five random characters fit a label."""
+    return base[:_BASE_LENGTH] + suffix
+
+
+def wipe_system_fields(meta: Object) -> None:
+    for field in SYSTEM_FIELDS:
+        meta.pop(field, None)
+
+
+def before_create(kind: Kind, obj: Object, *, now: str, uid: str) -> None:
+    """Fills what the server sets, drops status, then raises Invalid unless the object is valid."""
+    meta = obj["metadata"]
+    meta["uid"], meta["creationTimestamp"], meta["generation"] = uid, now, 1
+    if kind.status_subresource:
+        obj.pop("status", None)
+    found = _validate_object(kind, obj, None, validate_meta(meta, kind.namespaced))
+    _raise_invalid(kind, meta.get("name", ""), found)
+
+
+def before_update(kind: Kind, new: Object, old: Object, subresource: str = "") -> Object:
+    """The object that is stored when `new` replaces `old` through this endpoint; raises Invalid unless it is valid."""
+    new = _keep_other_half(kind, new, old, subresource)
+    meta, before = new["metadata"], old["metadata"]
+    _restore_system_fields(meta, before)
+    if _spec_of(kind, new) != _spec_of(kind, old):
+        meta["generation"] = before.get("generation", 0) + 1
+    # Both the generic rules and the kind's strategy check metadata, so each cause is listed twice.
+    found = _validate_object(kind, new, old, validate_meta_update(meta, before) * 2)
+    _raise_invalid(kind, meta.get("name", ""), found)
+    return new
+
+
+def _keep_other_half(kind: Kind, new: Object, old: Object, subresource: str) -> Object:
+    """The main endpoint cannot touch status, /status nothing but status."""
+    if subresource == "status":
+        kept = {key: value for key, value in old.items() if key != "status"}
+        kept["metadata"] = {**old["metadata"], "managedFields": new["metadata"].get("managedFields")}
+        return {**kept, "status": new["status"]} if "status" in new else kept
+    if kind.status_subresource:
+        new = {key: value for key, value in new.items() if key != "status"}
+        if "status" in old:
+            new["status"] = old["status"]
+    return new
+
+
+def _restore_system_fields(meta: Object, before: Object) -> None:
+    for field in ("generation", "creationTimestamp"):
+        if field in before:
+            meta[field] = before[field]
+    meta["uid"] = meta.get("uid") or before["uid"]
+    if before.get("deletionTimestamp"):
+        meta["deletionTimestamp"] = before["deletionTimestamp"]
+        meta.setdefault("deletionGracePeriodSeconds", before.get("deletionGracePeriodSeconds"))
+    for field in ("selfLink", "managedFields"):
+        if not meta.get(field):
+            meta.pop(field, None)
+
+
+def _spec_of(kind: Kind, obj: Object) -> Object:
+    """Everything whose change counts as a new generation."""
+    outside = ("metadata", "status") if kind.status_subresource else ("metadata",)
+    return {key: value for key, value in obj.items() if key not in outside}
+
+
+def _validate_object(kind: Kind, obj: Object, old: Object | None, found: list[FieldError]) -> list[FieldError]:
+    """`found` in metadata, then what the schema finds; the models' and the kind's own rules see only objects that are
+    right so far."""
+    found += validate(obj, kind.schema)
+    found += _validate_scale(kind, obj)
+    if not found:
+        for name, model in (("spec", kind.spec), ("status", kind.status)):
+            if model is not None and name in obj:
+                found += validate_model(obj[name], model, name)
+    if not found and kind.validate is not None:
+        found += kind.validate(obj, old)
+    return found
+
+
+def _validate_scale(kind: Kind, obj: Object) -> list[FieldError]:
+    if kind.scale is None:
+        return []
+    counts = {path: compile_path(path)(obj) for path in (kind.scale.spec_replicas, kind.scale.status_replicas)}
+    text = "should be a non-negative integer"
+    return [errors.invalid(path, n, text) for path, n in counts.items() if isinstance(n, int) and n < 0]
+
+
+def _raise_invalid(kind: Kind, name: str, found: Sequence[FieldError]) -> None:
+    if found:
+        raise Invalid.of(kind.resource, name, found)
+
+
+def check_preconditions(kind: Kind, obj: Object, options: DeleteOptions) -> None:
+    """Raises Conflict when the object is not the one that the caller means."""
+    meta = obj["metadata"]
+    if options.uid is not None and options.uid != meta["uid"]:
+        text = f"the UID in the precondition ({options.uid}) does not match the UID in record ({meta['uid']}). "
+        text += "The object might have been deleted and then recreated"
+    elif options.resource_version is not None and options.resource_version != meta["resourceVersion"]:
+        text = f"the ResourceVersion in the precondition ({options.resource_version}) does not match the "
+        text += f"ResourceVersion in record ({meta['resourceVersion']}). The object might have been modified"
+    else:
+        return
+    raise errors.Conflict.precondition(kind.resource, meta["name"], text)
+
+
+def before_delete(obj: Object, options: DeleteOptions, *, now: str) -> Object | None:
+    """None: delete at once. Else the object, marked as being deleted, that waits for its finalizers."""
+    meta = dict(obj["metadata"])
+    finalizers = deletion_finalizers(meta.get("finalizers") or [], options)
+    if not finalizers:
+        return None
+    meta["finalizers"] = finalizers
+    if not meta.get("deletionTimestamp"):
+        meta["deletionTimestamp"] = now
+        meta["generation"] = meta.get("generation", 0) + 1
+    meta["deletionGracePeriodSeconds"] = 0
+    return {**obj, "metadata": meta}
+
+
+def deletion_finalizers(present: Sequence[str], options: DeleteOptions) -> list[str]:
+    """The finalizers after the propagation policy is applied; without one, what was set before is kept."""
+    rest = [name for name in present if name not in ("orphan", "foregroundDeletion")]
+    if options.orphan_dependents is not None:
+        return [*rest, "orphan"] if options.orphan_dependents else rest
+    match options.propagation_policy:
+        case "Orphan":
+            return [*rest, "orphan"]
+        case "Foreground":
+            return [*rest, "foregroundDeletion"]
+        case "Background":
+            return rest
+    return list(present)
+
+
+def is_finalized(obj: Object) -> bool:
+    """Being deleted, and nothing holds it any more."""
+    meta = obj["metadata"]
+    return bool(meta.get("deletionTimestamp")) and not meta.get("finalizers")

@@ -1,0 +1,76 @@
+"""Type errors in the words of Go's JSON decoder, for what is decoded into a Go struct: metadata and options."""
+
+from typing import Any
+
+from apiserver.machinery.errors import Object, quoted
+from apiserver.machinery.gojson import type_name
+from apiserver.machinery.meta import OBJECT_META
+from apiserver.machinery.schema import PRESERVE, is_date_time, type_of
+
+_GO_TYPES = {
+    "string": "string",
+    "integer": "int64",
+    "boolean": "bool",
+    "array": "[]string",
+    "object": "map[string]string",
+}
+_GO_FIELDS = {
+    ("ObjectMeta", "managedFields"): "[]v1.ManagedFieldsEntry",
+    ("ObjectMeta", "ownerReferences"): "[]v1.OwnerReference",
+    ("ObjectMeta", "uid"): "types.UID",
+    ("OwnerReference", "uid"): "types.UID",
+    ("ManagedFieldsEntry", "operation"): "v1.ManagedFieldsOperationType",
+    ("DeleteOptions", "preconditions"): "v1.Preconditions",
+    ("DeleteOptions", "propagationPolicy"): "v1.DeletionPropagation",
+    ("Preconditions", "uid"): "types.UID",
+}
+_STRING: Object = {"type": "string"}
+_DELETE_OPTIONS: Object = {
+    "type": "object",
+    "properties": {
+        "dryRun": {"type": "array", "items": _STRING},
+        "gracePeriodSeconds": {"type": "integer"},
+        "orphanDependents": {"type": "boolean"},
+        "preconditions": {"type": "object", "properties": {"resourceVersion": _STRING, "uid": _STRING}},
+        "propagationPolicy": _STRING,
+    },
+}
+
+
+def meta_fault(meta: Any) -> str:
+    """What is wrong with an object's metadata, "" if nothing is. Null is every type's zero value."""
+    return _fault(meta, OBJECT_META, "", "", "v1.ObjectMeta")
+
+
+def delete_options_fault(body: Object) -> str:
+    """What is wrong with a DeleteOptions body, "" if nothing is."""
+    return _fault(body, _DELETE_OPTIONS, "", "", "v1.DeleteOptions")
+
+
+def _fault(value: Any, schema: Object, struct: str, path: str, go_type: str) -> str:
+    """The first fault below `path`, which is a field of `struct`."""
+    if value is None or schema.get(PRESERVE):
+        return ""
+    if type_of(value) != schema["type"]:
+        where = f"struct field {struct}.{path}" if path else "value"
+        shown = f"number {value}" if isinstance(value, float) and schema["type"] == "integer" else type_name(value)
+        return f"json: cannot unmarshal {shown} into Go {where} of type {go_type}"
+    if schema.get("format") == "date-time" and not is_date_time(value):
+        return f'parsing time {quoted(value)} as "2006-01-02T15:04:05Z07:00": cannot parse {quoted(value)} as "2006"'
+    if isinstance(value, list):
+        item_type = go_type.removeprefix("[]")
+        return next(filter(None, (_fault(item, schema["items"], struct, path, item_type) for item in value)), "")
+    return _member_fault(value, schema, struct, path, go_type) if isinstance(value, dict) else ""
+
+
+def _member_fault(value: Object, schema: Object, struct: str, path: str, go_type: str) -> str:
+    if "additionalProperties" in schema:
+        rest = schema["additionalProperties"]
+        return next(filter(None, (_fault(member, rest, struct, path, "string") for member in value.values())), "")
+    struct = go_type.removeprefix("v1.")
+    for key, child in schema["properties"].items():
+        go_type = _GO_FIELDS.get((struct, key)) or _GO_TYPES[child["type"]]
+        fault = _fault(value.get(key), child, struct, f"{path}.{key}" if path else key, go_type)
+        if fault:
+            return fault
+    return ""

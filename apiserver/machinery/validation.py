@@ -1,0 +1,121 @@
+"""ObjectMeta's own rules, for every kind (apimachinery `pkg/api/validation/objectmeta.go`; wire.md 3.5)."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from apiserver.machinery import errors, names
+from apiserver.machinery.errors import FieldError, Object
+
+ANNOTATIONS_LIMIT = 256 * 1024
+
+
+def validate_meta(meta: Object, namespaced: bool) -> list[FieldError]:
+    """Field errors of a new object's metadata."""
+    return [
+        *_validate_name(meta),
+        *_validate_namespace(meta, namespaced),
+        *_validate_labels(meta.get("labels") or {}),
+        *_validate_annotations(meta.get("annotations") or {}),
+        *_validate_owners(meta.get("ownerReferences") or []),
+        *_validate_finalizers(meta.get("finalizers") or []),
+    ]
+
+
+def _validate_name(meta: Object) -> Iterator[FieldError]:
+    generate, name = meta.get("generateName", ""), meta.get("name", "")
+    if generate:
+        # A trailing dash is fine: random characters follow it.
+        masked = generate[:-1] + "a" if generate.endswith("-") else generate
+        for text in names.is_dns1123_subdomain(masked):
+            yield errors.invalid("metadata.generateName", generate, text)
+    if not name:
+        yield errors.required("metadata.name", "name or generateName is required")
+    else:
+        for text in names.is_dns1123_subdomain(name):
+            yield errors.invalid("metadata.name", name, text)
+
+
+def _validate_namespace(meta: Object, namespaced: bool) -> Iterator[FieldError]:
+    namespace = meta.get("namespace", "")
+    if not namespaced:
+        if namespace:
+            yield errors.forbidden("metadata.namespace", "not allowed on this type")
+    elif not namespace:
+        yield errors.required("metadata.namespace")
+    else:
+        for text in names.is_dns1123_label(namespace):
+            yield errors.invalid("metadata.namespace", namespace, text)
+
+
+def _validate_labels(labels: Object) -> Iterator[FieldError]:
+    for key, value in labels.items():
+        for text in names.is_qualified_name(key):
+            yield errors.invalid("metadata.labels", key, text)
+        for text in names.is_label_value(value):
+            yield errors.invalid("metadata.labels", value, text)
+
+
+def _validate_annotations(annotations: Object) -> Iterator[FieldError]:
+    for key in annotations:
+        for text in names.is_qualified_name(key.lower()):
+            yield errors.invalid("metadata.annotations", key, text)
+    size = sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items())
+    if size > ANNOTATIONS_LIMIT:
+        yield errors.too_long("metadata.annotations", ANNOTATIONS_LIMIT)
+
+
+def _validate_owners(owners: list[Object]) -> Iterator[FieldError]:
+    field = "metadata.ownerReferences"
+    controller = ""
+    for owner in owners:
+        api_version, kind = owner.get("apiVersion", ""), owner.get("kind", "")
+        if not api_version.rpartition("/")[2]:
+            yield errors.invalid(f"{field}.apiVersion", api_version, "version must not be empty")
+        for member in ("kind", "name", "uid"):
+            if not owner.get(member):
+                yield errors.invalid(f"{field}.{member}", owner.get(member, ""), "must not be empty")
+        if (api_version, kind) == ("v1", "Event"):
+            yield errors.invalid(field, owner, "/v1, Kind=Event is disallowed from being an owner")
+        if owner.get("controller"):
+            described = f"{kind}/{owner.get('name', '')}"
+            if controller:
+                text = f'Found "true" in references for {controller} and {described}'
+                yield errors.invalid(field, owners, f"Only one reference can have Controller set to true. {text}")
+            controller = described
+
+
+def _validate_finalizers(finalizers: list[str]) -> Iterator[FieldError]:
+    for finalizer in finalizers:
+        for text in names.is_qualified_name(finalizer):
+            yield errors.invalid("metadata.finalizers", finalizer, text)
+    if "orphan" in finalizers and "foregroundDeletion" in finalizers:
+        text = "finalizer orphan and foregroundDeletion cannot be both set"
+        yield errors.invalid("metadata.finalizers", finalizers, text)
+
+
+def validate_meta_update(new: Object, old: Object) -> list[FieldError]:
+    """Field errors of changed metadata: what must stay as it is, and the rules for what may change."""
+    found = list(_validate_new_finalizers(new, old))
+    for field in ("name", "namespace", "uid"):
+        found += _immutable(field, new.get(field, ""), old.get(field, ""))
+    found += _immutable("creationTimestamp", new.get("creationTimestamp"), old.get("creationTimestamp"))
+    for field in ("deletionTimestamp", "deletionGracePeriodSeconds"):
+        found += _immutable(field, new.get(field), old.get(field))
+    if new.get("generation", 0) < old.get("generation", 0):
+        found.append(errors.invalid("metadata.generation", new.get("generation", 0), "must not be decremented"))
+    found += _validate_labels(new.get("labels") or {})
+    found += _validate_annotations(new.get("annotations") or {})
+    found += _validate_owners(new.get("ownerReferences") or [])
+    return found
+
+
+def _immutable(field: str, new: Any, old: Any) -> list[FieldError]:
+    return [] if new == old else [errors.invalid(f"metadata.{field}", new, "field is immutable")]
+
+
+def _validate_new_finalizers(new: Object, old: Object) -> Iterator[FieldError]:
+    added = [name for name in new.get("finalizers") or [] if name not in (old.get("finalizers") or [])]
+    if old.get("deletionTimestamp") and added:
+        listed = "[]string{" + ", ".join(errors.quoted(name) for name in sorted(added)) + "}"
+        text = "no new finalizers can be added if the object is being deleted, found new finalizers "
+        yield errors.forbidden("metadata.finalizers", text + listed)

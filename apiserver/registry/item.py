@@ -1,0 +1,94 @@
+"""One object at one revision, and one watch event: decoded once, encoded once, shared by every reader."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import orjson
+
+from apiserver.machinery.encoding import encode
+from apiserver.machinery.errors import Object
+from storage.interface import Event, KeyValue
+
+
+class Item:
+    """`object` holds metadata.resourceVersion and is read only; `wire` is its JSON, made at the first use."""
+
+    __slots__ = ("_wire", "object")
+
+    def __init__(self, obj: Object) -> None:
+        self.object = obj
+        self._wire = b""
+
+    @property
+    def wire(self) -> bytes:
+        if not self._wire:
+            self._wire = encode(self.object)
+        return self._wire
+
+    @property
+    def meta(self) -> Object:
+        meta: Object = self.object["metadata"]
+        return meta
+
+
+def to_stored(obj: Object) -> bytes:
+    """The canonical bytes that are stored: sorted keys, no resourceVersion; equal objects are equal bytes."""
+    meta = {k: v for k, v in obj["metadata"].items() if k not in ("resourceVersion", "selfLink")}
+    return orjson.dumps({**obj, "metadata": meta}, option=orjson.OPT_SORT_KEYS)
+
+
+def at_revision(obj: Object, revision: int) -> Object:
+    return {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(revision)}}
+
+
+def item_of(kv: KeyValue) -> Item:
+    """The decoded form of a stored revision, kept on it."""
+    item: Item | None = kv.memo
+    if item is None:
+        obj: Object = orjson.loads(kv.value)
+        obj["metadata"]["resourceVersion"] = str(kv.mod_revision)
+        kv.memo = item = Item(obj)
+    return item
+
+
+@dataclass(slots=True)
+class WatchEvent:
+    """`type` is ADDED, MODIFIED, DELETED or BOOKMARK. A DELETED item is the last state with the deletion's revision."""
+
+    type: str
+    item: Item
+    _line: bytes = b""
+
+    @property
+    def line(self) -> bytes:
+        """The event as one line of a JSON watch, made at the first use."""
+        if not self._line:
+            self._line = b'{"type":"%b","object":%b}\n' % (self.type.encode(), self.item.wire)
+        return self._line
+
+
+def _shared(event: Event, event_type: str) -> WatchEvent:
+    """The one WatchEvent of this type for this Event: every watcher writes the same bytes."""
+    if event.memo is None:
+        event.memo = {}
+    made: WatchEvent | None = event.memo.get(event_type)
+    if made is None:
+        made = event.memo[event_type] = WatchEvent(event_type, _item_for(event, event_type))
+    return made
+
+
+def _item_for(event: Event, event_type: str) -> Item:
+    if event_type != "DELETED" and event.kv is not None:
+        return item_of(event.kv)
+    assert event.previous is not None  # noqa: S101 - an event without kv has a previous state (storage.interface.Event)
+    return Item(at_revision(item_of(event.previous).object, event.revision))
+
+
+def watch_event(event: Event, matches: Callable[[Object], bool] | None) -> WatchEvent | None:
+    """What a watcher with this selector sees of a write: an object that starts or stops matching is ADDED or DELETED
+    (wire.md 3.13). `matches` takes an Object; None matches everything."""
+    now = event.kv is not None and (matches is None or matches(item_of(event.kv).object))
+    before = event.previous is not None and (matches is None or matches(item_of(event.previous).object))
+    if now:
+        return _shared(event, "MODIFIED" if before else "ADDED")
+    return _shared(event, "DELETED") if before else None

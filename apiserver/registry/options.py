@@ -1,0 +1,52 @@
+"""What callers of a Store may ask for; plain data, checked by whoever parsed it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from apiserver.machinery.selectors import FieldSelector, LabelSelector
+from apiserver.registry.item import Item
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """`field_manager` is never empty on a request; `authorize_create` is asked when an apply turns into a create."""
+
+    field_manager: str = "unknown"
+    dry_run: bool = False
+    force: bool = False
+    authorize_create: Callable[[], Awaitable[None]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListOptions:
+    """`resource_version` is "" (most recent), "0" (any) or a revision; `resource_version_match` "", Exact or
+    NotOlderThan."""
+
+    label_selector: LabelSelector | None = None
+    field_selector: FieldSelector | None = None
+    limit: int = 0
+    continue_: str = ""
+    resource_version: str = ""
+    resource_version_match: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchOptions:
+    """`resource_version` N: events after N. "" or "0": first the current state (as fresh as now, or any), unless
+    `initial_events` is False. `initial_events` True closes the initial state with a marked bookmark."""
+
+    label_selector: LabelSelector | None = None
+    field_selector: FieldSelector | None = None
+    resource_version: str = ""
+    initial_events: bool | None = None
+    bookmarks: bool = False
+
+
+@dataclass(slots=True)
+class ItemList:
+    """One page. `continue_` is "" at the end; `remaining` is None where it is not known (a selector was given)."""
+
+    items: list[Item]
+    resource_version: str
+    continue_: str = ""
+    remaining: int | None = None

@@ -1,0 +1,63 @@
+"""Which part of a kind's objects a read is about: selectors, revision and page (wire.md 3.12)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from apiserver.machinery import continuation, errors
+from apiserver.machinery.errors import APIError, Object
+from apiserver.machinery.selectors import FieldSelector, LabelSelector
+from apiserver.registry.options import ListOptions
+
+Matches = Callable[[Object], bool]
+
+
+def matcher(labels: LabelSelector | None, fields: FieldSelector | None) -> Matches | None:
+    """One predicate for both selectors; None when everything matches."""
+    if labels and fields:
+        return lambda obj: labels.matches(obj["metadata"].get("labels") or {}) and fields.matches(obj)
+    if labels:
+        return lambda obj: labels.matches(obj["metadata"].get("labels") or {})
+    return fields.matches if fields else None
+
+
+def narrowed(namespace: str, fields: FieldSelector | None) -> str:
+    """The namespace to read: a list across namespaces that selects one reads just that."""
+    return namespace or (fields and fields.exact("metadata.namespace")) or ""
+
+
+def parse_resource_version(text: str, error: type[APIError], prefix: str = "") -> int:
+    """The revision in a resourceVersion; raises `error` in Go's words where it is no unsigned integer."""
+    if text.isascii() and text.isdigit() and int(text) < 2**64:
+        return int(text)
+    fault = "value out of range" if text.isascii() and text.isdigit() else "invalid syntax"
+    quoted = errors.quoted(text)
+    raise error(f"{prefix}resourceVersion: Invalid value: {quoted}: strconv.ParseUint: parsing {quoted}: {fault}")
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a list reads: from `start` (relative key), at exactly `revision` (0: not fixed), not older than `oldest`
+    (None: the most recent state), at most `limit` objects (0: all)."""
+
+    start: str = ""
+    revision: int = 0
+    oldest: int | None = None
+    limit: int = 0
+
+
+def position(options: ListOptions) -> Position:
+    """Raises BadRequest for a bad token or resourceVersion."""
+    limit = max(options.limit, 0)
+    if options.continue_:
+        if options.resource_version not in ("", "0"):
+            raise errors.BadRequest("specifying resource version is not allowed when using continue")
+        token = continuation.decode_continue(options.continue_)
+        return Position(token.start, max(token.revision, 0), None, limit)
+    if not options.resource_version:
+        return Position(limit=limit)
+    revision = parse_resource_version(options.resource_version, errors.BadRequest, "invalid resource version: ")
+    exact = options.resource_version_match == "Exact"
+    # A revision with a limit and no match means exactly that revision, for the sake of old clients.
+    if exact or (limit and revision and not options.resource_version_match):
+        return Position(revision=revision, limit=limit)
+    return Position(oldest=revision, limit=limit if revision else 0)

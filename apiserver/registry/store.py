@@ -1,0 +1,378 @@
+"""Store: one kind's verbs over a Storage (k8s.io/apiserver `registry/generic/registry/store.go`).
+
+Nothing below knows objects, nothing above knows keys. Objects that come out are shared: read only.
+"""
+
+import builtins
+import secrets
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from datetime import UTC, datetime
+from functools import partial
+
+from apiserver.machinery import continuation, errors, managedfields, strategy
+from apiserver.machinery.apply import apply
+from apiserver.machinery.errors import APIError, Object
+from apiserver.machinery.kind import Kind
+from apiserver.machinery.schema import apply_defaults
+from apiserver.machinery.strategy import DeleteOptions
+from apiserver.registry.item import Item, WatchEvent, at_revision, item_of, to_stored, watch_event
+from apiserver.registry.options import ItemList, ListOptions, WatchOptions, WriteOptions
+from apiserver.registry.selection import Matches, Position, matcher, narrowed, parse_resource_version, position
+from apiserver.registry.translation import translated, translated_continue, translated_watch
+from storage.interface import KeyValue, Page, Progress, RevisionConflict, Storage
+
+Change = Callable[[Object], Object]
+AdmitCreate = Callable[[Object], Awaitable[None]]
+_NAME_ATTEMPTS = 8
+_SELECTED_PAGE = 500
+# What each endpoint does not own (wire.md 5.6).
+_RESET: dict[str, frozenset[tuple[str, ...]]] = {
+    "": frozenset({("status",)}),
+    "status": frozenset({("spec",), ("metadata",)}),
+    "scale": frozenset(),
+}
+
+
+class _Unchanged(Exception):
+    """The new bytes equal a cached copy, which may be stale: look again."""
+
+
+async def admit_all(_: Object) -> None:
+    """The admission of a kind that needs none."""
+
+
+class Store:
+    """One kind's objects. `root` is the prefix of every kind's keys, such as /registry; `admit_create` raises what
+    speaks against creating an object."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        storage: Storage,
+        root: str = "/registry",
+        admit_create: AdmitCreate = admit_all,
+        clock: Callable[[], datetime] = partial(datetime.now, UTC),
+    ) -> None:
+        self.kind = kind
+        self._storage = storage
+        self._prefix = "".join(f"{part}/" for part in (root, kind.group, kind.plural) if part)
+        self._admit_create = admit_create
+        self._clock = clock
+
+    def _key(self, namespace: str, name: str) -> str:
+        return self._range(namespace) + name
+
+    def _range(self, namespace: str) -> str:
+        return f"{self._prefix}{namespace}/" if namespace and self.kind.namespaced else self._prefix
+
+    def _now(self) -> str:
+        return self._clock().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    async def get(self, namespace: str, name: str, resource_version: str = "") -> Item:
+        """Raises NotFound; Plain for a resourceVersion that is no number."""
+        oldest = parse_resource_version(resource_version, errors.Plain) if resource_version else None
+        with translated():
+            kv, _ = await self._storage.get(self._key(namespace, name), not_older_than=oldest)
+        if kv is None:
+            raise errors.NotFound.of(self.kind.resource, name)
+        return item_of(kv)
+
+    async def list(self, namespace: str = "", options: ListOptions = ListOptions()) -> ItemList:
+        """One page, selected and in key order. Raises Expired for a revision or token whose history is gone."""
+        prefix = self._range(narrowed(namespace, options.field_selector))
+        matches = matcher(options.label_selector, options.field_selector)
+        at = position(options)
+        with translated_continue(at.start):
+            if matches is not None and at.limit:
+                return await self._selected_page(prefix, at, matches)
+            page = await self._read(prefix, at, at.limit)
+        items = [item_of(kv) for kv in page.items]
+        if matches is not None:
+            items = [item for item in items if matches(item.object)]
+        if not page.remaining:
+            return ItemList(items, str(page.revision))
+        token = continuation.encode_continue(page.revision, page.items[-1].key.removeprefix(prefix))
+        return ItemList(items, str(page.revision), token, page.remaining)
+
+    async def _selected_page(self, prefix: str, at: Position, matches: Matches) -> ItemList:
+        """Reads on until `limit` objects match, all at the first read's revision."""
+        found: builtins.list[KeyValue] = []
+        while True:
+            page = await self._read(prefix, at, max(at.limit, _SELECTED_PAGE))
+            found += [kv for kv in page.items if matches(item_of(kv).object)]
+            if len(found) >= at.limit or not page.remaining:
+                break
+            last = page.items[-1].key.removeprefix(prefix)
+            at = Position(last + "\0", page.revision, None, at.limit)
+        shown = found[: at.limit]
+        items, revision = [item_of(kv) for kv in shown], str(page.revision)
+        # Keys that follow may match or not: the client is sent on to see.
+        if len(shown) < at.limit or not (page.remaining or shown[-1].key != page.items[-1].key):
+            return ItemList(items, revision)
+        last = shown[-1].key.removeprefix(prefix)
+        return ItemList(items, revision, continuation.encode_continue(page.revision, last))
+
+    async def _read(self, prefix: str, at: Position, limit: int) -> Page:
+        start, exact = prefix + at.start if at.start else "", at.revision
+        return await self._storage.list(prefix, start=start, limit=limit, revision=exact, not_older_than=at.oldest)
+
+    async def create(self, obj: Object, options: WriteOptions = WriteOptions()) -> Item:
+        """Stores a decoded object that the caller gives away, its namespace set. Raises AlreadyExists, Invalid."""
+        if obj["metadata"].get("resourceVersion"):
+            raise errors.Plain("resourceVersion should not be set on objects to be created")
+        await self._admit_create(obj)
+        return await self._create_named(self._track(None, obj, options, ""), options)
+
+    async def _create_named(self, obj: Object, options: WriteOptions) -> Item:
+        """Creates; where the server chooses the name, it tries again when the name is taken."""
+        meta = obj["metadata"]
+        if meta.get("name") or not meta.get("generateName"):
+            return await self._insert(obj, options)
+        for _ in range(_NAME_ATTEMPTS):
+            suffix = "".join(secrets.choice(strategy.GENERATED_SUFFIX) for _ in range(5))
+            meta["name"] = strategy.generate_name(meta["generateName"], suffix)
+            try:
+                return await self._insert(obj, options)
+            except errors.AlreadyExists:
+                continue
+        raise errors.AlreadyExists.generated(self.kind.resource, meta["name"])
+
+    async def _insert(self, obj: Object, options: WriteOptions) -> Item:
+        strategy.before_create(self.kind, obj, now=self._now(), uid=str(uuid.uuid4()))
+        meta = obj["metadata"]
+        key = self._key(meta.get("namespace", ""), meta["name"])
+        with translated():
+            try:
+                if options.dry_run:
+                    current, _ = await self._storage.get(key)
+                    if current is not None:
+                        raise RevisionConflict(key, current)
+                    return Item(obj)
+                revision = await self._storage.put(key, to_stored(obj), 0)
+            except RevisionConflict as conflict:
+                raise self._exists(meta["name"], conflict.current) from conflict
+        return Item(at_revision(obj, revision))
+
+    def _exists(self, name: str, current: KeyValue | None) -> APIError:
+        deleting = current is not None and item_of(current).meta.get("deletionTimestamp")
+        return errors.AlreadyExists.of(self.kind.resource, name, "object is being deleted: " if deleting else "")
+
+    async def update(
+        self,
+        namespace: str,
+        name: str,
+        change: Change,
+        options: WriteOptions = WriteOptions(),
+        subresource: str = "",
+    ) -> Item:
+        """Guaranteed update: `change` gets the live object (read only) and returns the new one, which may share parts
+        with it; on a lost race it is called again. Bytes that stay the same are not written. An object that is being
+        deleted and has no finalizer left is removed. Raises NotFound, Conflict, Invalid and what `change` raises."""
+
+        def prepare(live: Object) -> Object:
+            new = dict(change(live))
+            new["metadata"] = dict(new["metadata"])
+            new = self._track(live, new, options, subresource)
+            return self._finish(new, live, subresource)
+
+        return await self._guaranteed_update(namespace, name, prepare, options)
+
+    async def apply(
+        self, namespace: str, name: str, config: Object, options: WriteOptions, subresource: str = ""
+    ) -> tuple[Item, bool]:
+        """Server-side apply; True when it created the object. Raises Conflict (field ownership), NotFound for a
+        subresource of a missing object."""
+
+        def prepare(live: Object) -> Object:
+            return self._finish(self._merge(live, config, options, subresource), live, subresource)
+
+        try:
+            return await self._guaranteed_update(namespace, name, prepare, options), False
+        except errors.NotFound:
+            if subresource:
+                raise
+        return await self._apply_create(namespace, name, config, options), True
+
+    def _merge(self, live: Object | None, config: Object, options: WriteOptions, subresource: str) -> Object:
+        new = apply(
+            live,
+            config,
+            kind_name=self.kind.kind,
+            schema=self.kind.schema,
+            api_version=self.kind.api_version,
+            manager=options.field_manager,
+            subresource=subresource,
+            force=options.force,
+            now=self._now(),
+            reset=self._reset(subresource),
+        )
+        apply_defaults(new, self.kind.schema)
+        return new
+
+    async def _apply_create(self, namespace: str, name: str, config: Object, options: WriteOptions) -> Item:
+        if options.authorize_create is not None:
+            await options.authorize_create()
+        new = self._merge(None, config, options, "")
+        uid = new["metadata"].get("uid")
+        if uid:
+            text = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            raise errors.Conflict.of(self.kind.resource, name, text)
+        strategy.wipe_system_fields(new["metadata"])
+        if self.kind.namespaced:
+            new["metadata"]["namespace"] = namespace
+        await self._admit_create(new)
+        return await self._insert(new, options)
+
+    async def _guaranteed_update(self, namespace: str, name: str, prepare: Change, options: WriteOptions) -> Item:
+        """Starts from the cache's copy; whatever a stale copy leads to is tried again on the storage's."""
+        key = self._key(namespace, name)
+        with translated():
+            kv, _ = await self._storage.get(key, not_older_than=0)
+            fresh = False
+            while True:
+                try:
+                    if kv is None:
+                        raise errors.NotFound.of(self.kind.resource, name)
+                    return await self._replace(kv, prepare, options, fresh)
+                except RevisionConflict as conflict:
+                    kv, fresh = conflict.current, True
+                    continue
+                except (APIError, _Unchanged):
+                    if fresh:
+                        raise
+                kv, _ = await self._storage.get(key)
+                fresh = True
+
+    async def _replace(self, kv: KeyValue, prepare: Change, options: WriteOptions, fresh: bool) -> Item:
+        new = prepare(item_of(kv).object)
+        if strategy.is_finalized(new):
+            return await self._remove(kv, new, options.dry_run)
+        stored = to_stored(new)
+        if stored == kv.value:
+            if not fresh:
+                raise _Unchanged
+            return item_of(kv)
+        if options.dry_run:
+            return Item(at_revision(new, kv.mod_revision))
+        revision = await self._storage.put(kv.key, stored, kv.mod_revision)
+        return Item(at_revision(new, revision))
+
+    async def _remove(self, kv: KeyValue, last: Object, dry_run: bool) -> Item:
+        revision = kv.mod_revision if dry_run else await self._storage.delete(kv.key, kv.mod_revision)
+        return Item(at_revision(last, revision))
+
+    def _track(self, live: Object | None, new: Object, options: WriteOptions, subresource: str) -> Object:
+        return managedfields.track_update(
+            live,
+            new,
+            schema=self.kind.schema,
+            api_version=self.kind.api_version,
+            manager=options.field_manager,
+            subresource=subresource,
+            now=self._now(),
+            reset=self._reset(subresource),
+        )
+
+    def _reset(self, subresource: str) -> frozenset[tuple[str, ...]]:
+        return _RESET[subresource] if self.kind.status_subresource else frozenset()
+
+    def check_uid(self, new: Object, live: Object) -> None:
+        """A PUT for another uid: raises Conflict (a patch's uid is a field error instead, wire.md 3.8)."""
+        wanted, meta = new["metadata"].get("uid"), live["metadata"]
+        if wanted and wanted != meta["uid"]:
+            key = self._key(meta.get("namespace", ""), meta["name"])
+            text = f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: "
+            text += f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {meta['uid']}"
+            raise errors.Conflict.of(self.kind.resource, meta["name"], text)
+
+    def _finish(self, new: Object, live: Object, subresource: str) -> Object:
+        """Checks the resourceVersion that the change is based on, then the rules of the endpoint."""
+        wanted = new["metadata"].get("resourceVersion")
+        if wanted and wanted != live["metadata"]["resourceVersion"]:
+            raise errors.Conflict.of(self.kind.resource, live["metadata"]["name"])
+        new = strategy.before_update(self.kind, new, live, subresource)
+        return managedfields.restore_times_if_unchanged(live, new)
+
+    async def delete(self, namespace: str, name: str, options: DeleteOptions = DeleteOptions()) -> tuple[Item, bool]:
+        """Deletes, or marks the object while finalizers hold it: (last state, gone). Raises NotFound, Conflict."""
+        with translated():
+            kv, _ = await self._storage.get(self._key(namespace, name))
+            while kv is not None:
+                try:
+                    return await self._delete(kv, options)
+                except RevisionConflict as conflict:
+                    kv = conflict.current
+        raise errors.NotFound.of(self.kind.resource, name)
+
+    async def _delete(self, kv: KeyValue, options: DeleteOptions) -> tuple[Item, bool]:
+        live = item_of(kv).object
+        strategy.check_preconditions(self.kind, live, options)
+        marked = strategy.before_delete(live, options, now=self._now())
+        if marked is None:
+            return await self._remove(kv, live, options.dry_run), True
+        return await self._replace(kv, lambda _: marked, WriteOptions(dry_run=options.dry_run), fresh=True), False
+
+    async def delete_collection(
+        self, namespace: str, listed: ListOptions = ListOptions(), options: DeleteOptions = DeleteOptions()
+    ) -> ItemList:
+        """Deletes what the list finds, one by one; returns the items as they were listed."""
+        found = await self.list(namespace, listed)
+        for item in found.items:
+            try:
+                await self.delete(item.meta.get("namespace", ""), item.meta["name"], options)
+            except errors.NotFound:
+                continue
+        return found
+
+    async def watch(self, namespace: str = "", options: WatchOptions = WatchOptions()) -> AsyncIterator[WatchEvent]:
+        """The batches of `watch_batches`, one event at a time."""
+        async with aclosing(self.watch_batches(namespace, options)) as batches:
+            async for batch, _ in batches:
+                for event in batch:
+                    yield event
+
+    async def watch_batches(
+        self, namespace: str = "", options: WatchOptions = WatchOptions()
+    ) -> AsyncGenerator[tuple["builtins.list[WatchEvent]", int]]:
+        """(events, revision) in order, the initial state (maybe none) first; every event up to `revision` has been
+        delivered, also where none matched. Raises Expired when the revision is too old, ServiceUnavailable when the
+        storage is lost or the reader too slow."""
+        prefix = self._range(narrowed(namespace, options.field_selector))
+        matches = matcher(options.label_selector, options.field_selector)
+        after = parse_resource_version(options.resource_version, errors.Plain) if options.resource_version else 0
+        with translated_watch(after):
+            initial: builtins.list[WatchEvent] = []
+            if not after or options.initial_events:
+                oldest = after if options.resource_version else None
+                page = await self._storage.list(prefix, not_older_than=oldest)
+                after = page.revision
+                initial = self._initial(page.items, matches, after, options)
+            yield initial, after
+            async with aclosing(self._storage.watch(prefix, after)) as upstream:
+                async for batch in upstream:
+                    if isinstance(batch, Progress):
+                        yield [], batch.revision
+                    else:
+                        yield [made for event in batch if (made := watch_event(event, matches))], batch[-1].revision
+
+    def _initial(
+        self, kvs: "builtins.list[KeyValue]", matches: Matches | None, revision: int, options: WatchOptions
+    ) -> "builtins.list[WatchEvent]":
+        """The current state as ADDED events, closed by a marked bookmark where both were asked for."""
+        if options.initial_events is False:
+            return []
+        items = [item_of(kv) for kv in kvs]
+        events = [WatchEvent("ADDED", item) for item in items if matches is None or matches(item.object)]
+        if options.initial_events and options.bookmarks:
+            events.append(self.bookmark(revision, {"k8s.io/initial-events-end": "true"}))
+        return events
+
+    def bookmark(self, revision: int, annotations: dict[str, str] | None = None) -> WatchEvent:
+        """A BOOKMARK: the kind with nothing but a resourceVersion."""
+        meta: Object = {"resourceVersion": str(revision)}
+        if annotations:
+            meta["annotations"] = annotations
+        obj = {"apiVersion": self.kind.api_version, "kind": self.kind.kind, "metadata": meta}
+        return WatchEvent("BOOKMARK", Item(obj))

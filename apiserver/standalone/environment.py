@@ -1,0 +1,66 @@
+"""The environment without a cluster: own certificates and users, host kinds served by this server itself, and the
+controllers that a cluster would run for them."""
+
+from collections.abc import Awaitable, Sequence
+from functools import partial
+
+from apiserver.admission.namespaces import NamespaceLifecycle, StoreNamespaces
+from apiserver.client import Client
+from apiserver.cluster import admission, from_flags, serving_of
+from apiserver.environment import Environment, Stores, Task
+from apiserver.filters.authentication import AuthenticationConfig, Authenticator
+from apiserver.filters.authorization import masters_only
+from apiserver.filters.tokens import read_tokens, static_tokens
+from apiserver.machinery.kind import Kind
+from apiserver.machinery.request import User
+from apiserver.registry.store import AdmitCreate, Store
+from apiserver.settings import Settings, SettingsError
+from apiserver.standalone import certificates, namespaces
+from apiserver.standalone.garbage_collector import GarbageCollector
+from apiserver.standalone.kinds import HOST_KINDS, NAMESPACES
+from apiserver.standalone.kubeconfig import admin_kubeconfig
+from apiserver.standalone.namespaces import NamespaceController
+from storage.interface import Storage
+
+
+async def environment(settings: Settings, storage: Storage) -> Environment:
+    """Writes certificates and kubeconfig below --data-dir. Raises SettingsError, OSError, ClientError."""
+    identities = certificates.ensure(settings.cert_dir)
+    kubeconfig = settings.data_dir / "kubeconfig"
+    url = f"https://127.0.0.1:{settings.secure_port}"
+    certificates.write(kubeconfig, admin_kubeconfig(url, identities.ca, identities.admin).encode(), private=True)
+    flags = from_flags(settings)
+    config = AuthenticationConfig(identities.ca.cert_pem.decode() + flags.client_ca_pem, flags.requestheader)
+    client = await Client.connect(str(kubeconfig))
+    lifecycle = NamespaceLifecycle(StoreNamespaces(Store(NAMESPACES, storage, settings.etcd_prefix)))
+    return Environment(
+        client=client,
+        authenticator=Authenticator(config, static_tokens(_tokens(settings))),
+        authorizer=masters_only(settings.authorization_always_allow_paths),
+        serving=serving_of(settings, config.authorities),
+        admit=partial(_admission, lifecycle),
+        tasks=_tasks,
+        close=client.close,
+        kinds=HOST_KINDS,
+    )
+
+
+def _tokens(settings: Settings) -> dict[bytes, User]:
+    try:
+        return read_tokens(settings.token_auth_file) if settings.token_auth_file else {}
+    except ValueError as error:
+        raise SettingsError(f"--token-auth-file: {error}") from error
+
+
+def _admission(lifecycle: NamespaceLifecycle, kind: Kind) -> AdmitCreate:
+    return namespaces.admit if kind is NAMESPACES else admission(lifecycle, kind)
+
+
+def _tasks(stores: Stores) -> Sequence[Task]:
+    every = list(stores.values())
+    ours = stores["", "v1", "namespaces"]
+
+    def initial() -> Awaitable[None]:
+        return namespaces.ensure_initial(ours)
+
+    return [initial, NamespaceController(ours, every).run, GarbageCollector(every).run]

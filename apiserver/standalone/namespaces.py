@@ -1,0 +1,110 @@
+"""The life of a Namespace where no controller manager runs: Active, then Terminating until its content is gone.
+
+kube-apiserver holds a Namespace by `spec.finalizers`, which only that kind has; here the ordinary `metadata.finalizers`
+do the same, so that Store needs no rule for one kind.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from apiserver.machinery.errors import AlreadyExists, NotFound, Object
+from apiserver.machinery.strategy import DeleteOptions
+from apiserver.registry.options import ListOptions, WriteOptions
+from apiserver.registry.store import Store
+from reconciler.controller import Controller
+from reconciler.informer import Informer, StoreSource
+from reconciler.workqueue import WorkQueue
+
+FINALIZER = "kubernetes"
+INITIAL = ("default", "kube-system")
+_WRITE = WriteOptions(field_manager="namespace-controller")
+_LABEL = "kubernetes.io/metadata.name"
+_WAIT = 1.0
+_WORKERS = 2
+
+
+def prepared(namespace: Object) -> Object:
+    """The Namespace as it is when it is created: held by the finalizer, labelled with its name, Active."""
+    meta = namespace["metadata"]
+    finalizers = meta.get("finalizers") or []
+    held = finalizers if FINALIZER in finalizers else [*finalizers, FINALIZER]
+    labels = {**(meta.get("labels") or {}), _LABEL: meta["name"]}
+    status = {**(namespace.get("status") or {}), "phase": "Active"}
+    return {**namespace, "metadata": {**meta, "finalizers": held, "labels": labels}, "status": status}
+
+
+async def admit(namespace: Object) -> None:
+    """A Store's admission for Namespaces: prepares the object in place, whose name may not be chosen yet."""
+    if namespace["metadata"].get("name"):
+        namespace.update(prepared(namespace))
+
+
+async def ensure_initial(namespaces: Store) -> None:
+    """Creates the Namespaces that exist from the start."""
+    for name in INITIAL:
+        obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        try:
+            await namespaces.create(prepared(obj), _WRITE)
+        except AlreadyExists:
+            continue
+
+
+class NamespaceController:
+    """Keeps live Namespaces prepared, and empties and removes those that are deleted."""
+
+    def __init__(self, namespaces: Store, stores: Sequence[Store]) -> None:
+        """`stores`: everything served; the namespaced ones are a Namespace's content."""
+        self._namespaces = namespaces
+        self._contents = [store for store in stores if store.kind.namespaced]
+        self._queue = WorkQueue()
+        self._informer = Informer(StoreSource(namespaces), "namespaces")
+        self._informer.add_handler(self._changed)
+
+    async def run(self) -> None:
+        """Works until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._informer.run())
+            tasks.create_task(Controller("namespace", self._queue, self.reconcile, _WORKERS).run())
+
+    def _changed(self, old: Object | None, new: Object | None) -> None:
+        obj = new or old
+        if obj is not None:
+            self._queue.add(obj["metadata"]["name"])
+
+    async def reconcile(self, name: str) -> float | None:
+        """One step; a Namespace whose content has finalizers is looked at again a second later."""
+        try:
+            live = (await self._namespaces.get("", name)).object
+        except NotFound:
+            # What was being created while the Namespace was removed.
+            await self._empty(name)
+            return None
+        if not live["metadata"].get("deletionTimestamp"):
+            await self._namespaces.update("", name, _prepared_if_live, _WRITE)
+            return None
+        await self._namespaces.update("", name, _terminating, _WRITE)
+        if await self._empty(name):
+            await self._namespaces.update("", name, _released, _WRITE)
+            return None
+        return _WAIT
+
+    async def _empty(self, name: str) -> bool:
+        """Deletes the content; True when nothing is left."""
+        for store in self._contents:
+            await store.delete_collection(name, options=DeleteOptions(propagation_policy="Background"))
+        left = [await store.list(name, ListOptions(limit=1)) for store in self._contents]
+        return not any(page.items for page in left)
+
+
+def _prepared_if_live(live: Object) -> Object:
+    return live if live["metadata"].get("deletionTimestamp") else prepared(live)
+
+
+def _terminating(live: Object) -> Object:
+    return {**live, "status": {**(live.get("status") or {}), "phase": "Terminating"}}
+
+
+def _released(live: Object) -> Object:
+    meta = live["metadata"]
+    rest = [finalizer for finalizer in meta.get("finalizers") or [] if finalizer != FINALIZER]
+    return {**live, "metadata": {**meta, "finalizers": rest}}

@@ -1,0 +1,183 @@
+"""Leader election by a coordination.k8s.io/v1 Lease (client-go `tools/leaderelection`).
+
+Rules:
+1. A holder renews every `retry` seconds; one that could not for `renew` seconds stops its work.
+2. Others take over when the Lease has not changed for its own duration by their own clock, or has no holder; clocks of
+   different machines are never compared.
+3. Every write carries the resourceVersion that was read, so one of two who try wins.
+4. The Lease is given up after the work has ended, never before.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from apiserver.client import ClientError
+from apiserver.machinery.errors import Object
+
+_log = logging.getLogger(__name__)
+
+
+class Leases(Protocol):
+    """What an election needs of the host cluster's client."""
+
+    async def get(self, path: str, **query: str) -> Object: ...
+    async def post(self, path: str, body: Object) -> Object: ...
+    async def merge_patch(self, path: str, body: Object, **query: str) -> Object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds: a Lease is valid for `lease`, its holder stops after `renew` without success; a try each `retry`."""
+
+    lease: float = 15.0
+    renew: float = 10.0
+    retry: float = 2.0
+
+
+async def run_as_leader(
+    client: Leases,
+    namespace: str,
+    name: str,
+    identity: str,
+    work: Callable[[], Awaitable[None]],
+    timing: Timing = Timing(),
+) -> None:
+    """Waits for the Lease, then runs `work`; cancels it when leadership is lost and competes again. Ends when `work`
+    ends (raising what it raises) or by cancellation; the Lease is then released. `identity` is unique per process."""
+    election = _Election(client, namespace, name, identity, timing)
+    while True:
+        await election.acquire()
+        _log.info("%s leads %s/%s", identity, namespace, name)
+        try:
+            if await _lead(election, work):
+                return
+        finally:
+            await election.release()
+        _log.warning("%s no longer leads %s/%s", identity, namespace, name)
+
+
+async def _lead(election: "_Election", work: Callable[[], Awaitable[None]]) -> bool:
+    """Works while the Lease is renewed; True: the work ended by itself."""
+    working = asyncio.ensure_future(work())
+    renewing = asyncio.ensure_future(election.renew())
+    both = (working, renewing)
+    try:
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        ended = working.done()
+    finally:
+        for task in both:
+            task.cancel()
+        await asyncio.wait(both)
+    if ended:
+        working.result()
+    for task in both:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("leading ended with an error", exc_info=error)
+    return ended
+
+
+def is_free(spec: Object, unchanged_for: float, identity: str) -> bool:
+    """Whether `identity` may take a Lease that has not changed for so many seconds, seen from here."""
+    holder = spec.get("holderIdentity") or ""
+    return holder in ("", identity) or unchanged_for >= (spec.get("leaseDurationSeconds") or 0)
+
+
+def claimed(spec: Object, identity: str, seconds: float, now: datetime) -> Object:
+    """The Lease's spec with `identity` as its holder from `now` on."""
+    time = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    spec = {"leaseTransitions": 0, **spec}
+    if spec.get("holderIdentity") != identity:
+        if spec.get("holderIdentity") is not None:
+            spec["leaseTransitions"] += 1
+        spec["acquireTime"] = time
+    return {**spec, "holderIdentity": identity, "leaseDurationSeconds": max(1, round(seconds)), "renewTime": time}
+
+
+class _Election:
+    """`_observed` is the Lease's spec as last seen, `_observed_at` when (loop time) it was seen to change."""
+
+    def __init__(self, client: Leases, namespace: str, name: str, identity: str, timing: Timing) -> None:
+        self._client = client
+        self._collection = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+        self._path = f"{self._collection}/{name}"
+        self._name = name
+        self._identity = identity
+        self._timing = timing
+        self._observed: Object = {}
+        self._observed_at = 0.0
+
+    async def acquire(self) -> None:
+        """Returns when the Lease is ours."""
+        while True:
+            if await self._try():
+                return
+            jitter = random.uniform(1.0, 1.2)  # noqa: S311 - spreads load, guards nothing
+            await asyncio.sleep(self._timing.retry * jitter)
+
+    async def renew(self) -> None:
+        """Returns when the Lease is lost or could not be renewed in time."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self._timing.renew
+        while clock() < deadline:
+            await asyncio.sleep(min(self._timing.retry, deadline - clock()))
+            try:
+                async with asyncio.timeout_at(deadline):
+                    if await self._try():
+                        deadline = clock() + self._timing.renew
+                    elif self._observed.get("holderIdentity") != self._identity:
+                        return
+            except TimeoutError:
+                return
+
+    async def release(self) -> None:
+        """Lets the others start at once, if the Lease is still ours. Never fails: it expires by itself."""
+        if self._observed.get("holderIdentity") != self._identity:
+            return
+        try:
+            lease = await self._client.get(self._path)
+            if lease["spec"].get("holderIdentity") == self._identity:
+                spec = claimed(lease["spec"], self._identity, 1, datetime.now(UTC))
+                await self._write(lease, {**spec, "holderIdentity": ""})
+        except ClientError as error:
+            _log.warning("lease %s is not released: %s", self._name, error)
+
+    async def _try(self) -> bool:
+        """Takes or renews the Lease; False: somebody else's, or not reachable."""
+        try:
+            return await self._claim()
+        except ClientError as error:
+            _log.log(logging.INFO if error.status == 409 else logging.WARNING, "lease %s: %s", self._name, error)
+            return False
+
+    async def _claim(self) -> bool:
+        clock = asyncio.get_running_loop().time
+        now = datetime.now(UTC)
+        try:
+            lease = await self._client.get(self._path)
+        except ClientError as error:
+            if error.status != 404:
+                raise
+            spec = claimed({}, self._identity, self._timing.lease, now)
+            body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": self._name}}
+            self._observe(await self._client.post(self._collection, {**body, "spec": spec}))
+            return True
+        self._observe(lease)
+        if not is_free(self._observed, clock() - self._observed_at, self._identity):
+            return False
+        await self._write(lease, claimed(self._observed, self._identity, self._timing.lease, now))
+        return True
+
+    async def _write(self, lease: Object, spec: Object) -> None:
+        meta = {"resourceVersion": lease["metadata"]["resourceVersion"]}
+        self._observe(await self._client.merge_patch(self._path, {"metadata": meta, "spec": spec}))
+
+    def _observe(self, lease: Object) -> None:
+        spec = lease.get("spec") or {}
+        if spec != self._observed:
+            self._observed = spec
+            self._observed_at = asyncio.get_running_loop().time()

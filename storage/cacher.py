@@ -1,0 +1,383 @@
+"""The watch cache: the storage contract over a Storage, with every key under one prefix in memory.
+
+Rules:
+1. `_items`, `_keys`, `_revision` and `_history` change in `_replace` and `_apply` only, which never await: whoever
+   reads several of them without an await in between sees one revision.
+2. A consistent read (`not_older_than=None`) asks the storage for its current revision, waits until the cache is there
+   and answers from memory. One question serves all that waited when it was sent, and nobody who came later.
+3. Of a key's revision there is one KeyValue, which lists, gets and events hand out, so that its `memo` is made once.
+4. Events reach a watch in order and once: it takes the history and joins the fan-out without an await in between.
+5. Nobody waits for a watch. One that is behind by `buffer` events when more arrive is ended (SlowWatcher).
+6. The storage may go away: watches stay open, reads that accept any state are served, and `run` goes on from where it
+   was. If that has been compacted meanwhile, it lists again, and the watches, which missed something, end (Compacted).
+"""
+
+import asyncio
+import builtins
+import logging
+from bisect import bisect_left, insort
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from itertools import chain
+
+from storage.history import History
+from storage.interface import (
+    Compacted,
+    Event,
+    FutureRevision,
+    KeyValue,
+    Page,
+    Progress,
+    Storage,
+    StorageError,
+    Unavailable,
+)
+
+FRESHNESS_DEADLINE = 3.0
+"""Seconds that a read waits for the cache to reach a revision."""
+PROGRESS_REQUEST_INTERVAL = 0.05
+"""Seconds between two requests for progress while a read waits."""
+PROGRESS_INTERVAL = 5.0
+"""Seconds after which watches learn that the revision has moved, if nobody asks before."""
+MIN_RETRY_DELAY, MAX_RETRY_DELAY = 0.05, 1.0
+PAGE = 1000
+"""Keys that the initial list asks for at a time, to leave the event loop to others."""
+WAKE_COST = 20e-6
+"""Seconds that waking a watch takes, about. Under load wake-ups are put off by that much for each watch woken before:
+the more watches there are, the more events each takes at a time, and half of the event loop is left to others."""
+WATCH_BUFFER = 10_000
+"""Events that a watch may be behind."""
+LAST = "\U0010ffff"
+"""Sorts after every character of a key."""
+log = logging.getLogger(__name__)
+
+
+class SlowWatcher(Unavailable):
+    """The watch was ended because its events were not taken in time."""
+
+
+class _Watcher:
+    """One open watch: what it has not taken yet. `ended` is raised once `events` is empty."""
+
+    __slots__ = ("ended", "events", "progress", "wake")
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.progress = 0
+        self.ended: StorageError | None = None
+        self.wake = asyncio.Event()
+
+    def push(self, events: list[Event], limit: int) -> None:
+        """Adds events, unless there are `limit` already: then it ends."""
+        if self.ended:
+            return
+        if len(self.events) < limit:
+            self.events += events
+        else:
+            self.events = []
+            self.end(SlowWatcher(f"{limit} events were not taken in time"))
+
+    def end(self, error: StorageError) -> None:
+        self.ended = error
+        self.wake.set()
+
+
+class Cacher:
+    """Storage over the keys of `storage` that begin with `prefix`; reads and watches of others find nothing. Serves
+    while `run` runs. `storage` remains its owner's: `close` ends the watches only."""
+
+    def __init__(self, storage: Storage, prefix: str, *, buffer: int = WATCH_BUFFER) -> None:
+        self._storage = storage
+        self._prefix = prefix
+        self._buffer = buffer
+        self._items: dict[str, KeyValue] = {}
+        self._keys: list[str] = []
+        """The keys of `_items`, sorted."""
+        self._revision = 0
+        """Every event up to it is in `_items`; 0: nothing has been listed yet."""
+        self._changed = 0
+        """From this revision to `_revision` nothing under the prefix has changed."""
+        self._history = History(0)
+        self._watchers: dict[str, set[_Watcher]] = {}
+        """By the prefix they watch; no empty sets."""
+        self._unwoken: set[_Watcher] = set()
+        """Those with events since they were woken last."""
+        self._waking: asyncio.TimerHandle | None = None
+        """Is there whenever `_unwoken` has somebody."""
+        self._rested = 0.0
+        """When the event loop's clock lets the next be woken (WAKE_COST)."""
+        self._waiting: set[tuple[int, asyncio.Future[None]]] = set()
+        """Who waits for which revision."""
+        self._waits = asyncio.Event()
+        """Set while `_waiting` may have somebody."""
+        self._asking: list[asyncio.Future[int | StorageError]] = []
+        """Who waits for the next question for the storage's current revision."""
+        self._asks = asyncio.Event()
+        self._announced = 0
+        """The newest revision that was announced to the watches as Progress."""
+
+    @property
+    def revision(self) -> int:
+        """The newest revision that reads from memory see; 0: not ready."""
+        return self._revision
+
+    @property
+    def ready(self) -> bool:
+        """Whether the storage has been listed."""
+        return self._revision > 0
+
+    async def wait_ready(self) -> None:
+        """Returns when `ready`."""
+        if not self.ready:
+            await self._reach(1)
+
+    async def run(self) -> None:
+        """Keeps the cache up to date until it is cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow())
+            tasks.create_task(self._answer_questions())
+            tasks.create_task(self._request_progress())
+            tasks.create_task(self._announce_now_and_then())
+
+    async def get(self, key: str, *, not_older_than: int | None = None) -> tuple[KeyValue | None, int]:
+        if not_older_than != 0 or not self._revision:
+            await self._be_fresh(not_older_than)
+        return self._items.get(key), self._revision
+
+    async def watch(self, prefix: str, after: int) -> AsyncGenerator[list[Event] | Progress]:
+        if not self._revision:
+            await self._be_fresh(1)
+        watcher = _Watcher()
+        watcher.events = [event for event in self._history.after(after) if event.key.startswith(prefix)]
+        self._watchers.setdefault(prefix, set()).add(watcher)
+        try:
+            while True:
+                if events := watcher.events:
+                    watcher.events = []
+                    # A watch may start after a revision that the cache has yet to reach.
+                    if events := [event for event in events if event.revision > after]:
+                        after = events[-1].revision
+                        yield events
+                elif watcher.ended:
+                    raise watcher.ended
+                elif watcher.progress > after:
+                    after = watcher.progress
+                    yield Progress(after)
+                else:
+                    watcher.wake.clear()
+                    await watcher.wake.wait()
+        finally:
+            self._leave(prefix, watcher)
+
+    async def list(
+        self, prefix: str, *, start: str = "", limit: int = 0, revision: int = 0, not_older_than: int | None = None
+    ) -> Page:
+        if revision and not self._changed <= revision <= self._revision:
+            page = await self._storage.list(prefix, start=start, limit=limit, revision=revision)
+            page.items = [self._shared(kv) for kv in page.items]
+            return page
+        if not revision and (not_older_than != 0 or not self._revision):
+            await self._be_fresh(not_older_than)
+        keys, items = self._keys, self._items
+        first, end = bisect_left(keys, max(prefix, start)), bisect_left(keys, prefix + LAST)
+        last = min(first + limit, end) if limit else end
+        return Page([items[key] for key in keys[first:last]], revision or self._revision, max(end - last, 0))
+
+    async def put(self, key: str, value: bytes, expected: int) -> int:
+        return await self._storage.put(key, value, expected)
+
+    async def delete(self, key: str, expected: int) -> int:
+        return await self._storage.delete(key, expected)
+
+    async def current_revision(self) -> int:
+        """As of the storage, shared as rule 2 says."""
+        try:
+            async with asyncio.timeout(FRESHNESS_DEADLINE):
+                return await self._ask_revision()
+        except TimeoutError:
+            raise Unavailable("the storage has not said its revision") from None
+
+    async def request_progress(self) -> None:
+        await self._be_fresh(None)
+        self._announce()
+
+    async def compact(self, revision: int) -> None:
+        await self._storage.compact(revision)
+
+    async def check(self) -> None:
+        await self._storage.check()
+
+    async def close(self) -> None:
+        self._end_watches(Unavailable("the watch cache is closed"))
+
+    async def _be_fresh(self, not_older_than: int | None) -> None:
+        """Returns when memory is at least that fresh. Raises FutureRevision, Unavailable."""
+        if not_older_than is not None and 0 < not_older_than <= self._revision:
+            return
+        if not_older_than == 0:
+            raise Unavailable("the storage has not been listed yet")
+        try:
+            async with asyncio.timeout(FRESHNESS_DEADLINE):
+                await self._reach(not_older_than or await self._ask_revision())
+        except TimeoutError:
+            if not_older_than and self._revision:
+                raise FutureRevision(not_older_than, self._revision) from None
+            raise Unavailable(f"the watch cache is behind the storage, at revision {self._revision}") from None
+
+    async def _ask_revision(self) -> int:
+        """The storage's current revision, by a question sent after this call."""
+        answer: asyncio.Future[int | StorageError] = asyncio.get_running_loop().create_future()
+        self._asking.append(answer)
+        self._asks.set()
+        revision = await answer
+        if isinstance(revision, StorageError):
+            raise revision
+        return revision
+
+    async def _reach(self, revision: int) -> None:
+        """Returns when memory is at `revision`."""
+        if revision <= self._revision:
+            return
+        waiter = revision, asyncio.get_running_loop().create_future()
+        self._waiting.add(waiter)
+        self._waits.set()
+        try:
+            await waiter[1]
+        finally:
+            self._waiting.discard(waiter)
+
+    async def _follow(self) -> None:
+        """Lists, then watches, for ever."""
+        listed, delay = False, 0.0
+        while True:
+            try:
+                if not listed:
+                    self._replace(*await self._list_all())
+                    listed = True
+                async with aclosing(self._storage.watch(self._prefix, self._revision)) as upstream:
+                    async for batch in upstream:
+                        delay = 0.0
+                        self._apply(batch)
+            except StorageError as error:
+                listed = listed and not isinstance(error, Compacted)
+                if not delay:
+                    log.warning("the watch of %s is lost and will be tried again: %s", self._prefix, error)
+            delay = min(delay * 2 or MIN_RETRY_DELAY, MAX_RETRY_DELAY)
+            await asyncio.sleep(delay)
+
+    async def _list_all(self) -> tuple[builtins.list[KeyValue], int]:
+        """Every key, and the revision."""
+        page = await self._storage.list(self._prefix, limit=PAGE)
+        items, revision = page.items, page.revision
+        while page.remaining:
+            start = items[-1].key + "\0"
+            page = await self._storage.list(self._prefix, start=start, limit=PAGE, revision=revision)
+            items += page.items
+        return items, revision
+
+    def _replace(self, items: builtins.list[KeyValue], revision: int) -> None:
+        self._items = {kv.key: self._shared(kv) for kv in items}
+        self._keys = sorted(self._items)
+        self._history = History(revision)
+        self._changed = revision
+        self._move(revision)
+        self._end_watches(Compacted(revision))
+
+    def _apply(self, batch: builtins.list[Event] | Progress) -> None:
+        if isinstance(batch, Progress):
+            self._move(max(batch.revision, self._revision))
+            return
+        for event in batch:
+            self._store(event)
+        self._history.extend(batch, asyncio.get_running_loop().time())
+        self._changed = batch[-1].revision
+        self._move(self._changed)
+        self._fan_out(batch)
+
+    def _store(self, event: Event) -> None:
+        key = event.key
+        event.previous = self._shared(event.previous) if event.previous else None
+        if event.kv is None:
+            del self._items[key]
+            del self._keys[bisect_left(self._keys, key)]
+            return
+        if key not in self._items:
+            insort(self._keys, key)
+        self._items[key] = event.kv
+
+    def _shared(self, kv: KeyValue) -> KeyValue:
+        """The KeyValue that is in memory already, if it is of the same revision."""
+        known = self._items.get(kv.key)
+        return known if known and known.mod_revision == kv.mod_revision else kv
+
+    def _move(self, revision: int) -> None:
+        self._revision = revision
+        for wanted, waiter in self._waiting:
+            if wanted <= revision and not waiter.done():
+                waiter.set_result(None)
+
+    def _fan_out(self, events: builtins.list[Event]) -> None:
+        keyed = [(event.key, event) for event in events]
+        for prefix, watchers in self._watchers.items():
+            if matching := [event for key, event in keyed if key.startswith(prefix)]:
+                self._unwoken |= watchers
+                for watcher in watchers:
+                    watcher.push(matching, self._buffer)
+        if self._unwoken and not self._waking:
+            self._waking = asyncio.get_running_loop().call_at(self._rested, self._wake)
+
+    def _wake(self) -> None:
+        woken, self._unwoken, self._waking = self._unwoken, set(), None
+        self._rested = asyncio.get_running_loop().time() + len(woken) * WAKE_COST
+        for watcher in woken:
+            watcher.wake.set()
+
+    def _announce(self) -> None:
+        """Lets every watch report the revision, after the events up to it."""
+        self._announced = self._revision
+        for watcher in chain.from_iterable(self._watchers.values()):
+            watcher.progress = self._revision
+            watcher.wake.set()
+
+    def _leave(self, prefix: str, watcher: _Watcher) -> None:
+        watchers = self._watchers[prefix]
+        watchers.discard(watcher)
+        if not watchers:
+            del self._watchers[prefix]
+
+    def _end_watches(self, error: StorageError) -> None:
+        for watcher in chain.from_iterable(self._watchers.values()):
+            watcher.end(error)
+
+    async def _answer_questions(self) -> None:
+        """The storage's current revision, once for all who ask while the question before is under way."""
+        while True:
+            await self._asks.wait()
+            self._asks.clear()
+            asking, self._asking = self._asking, []
+            answer = await self._current_revision()
+            for waiter in asking:
+                if not waiter.done():
+                    waiter.set_result(answer)
+
+    async def _current_revision(self) -> int | StorageError:
+        try:
+            return await self._storage.current_revision()
+        except StorageError as error:
+            return error
+
+    async def _request_progress(self) -> None:
+        """Makes the storage report its progress while somebody waits: writes under other prefixes bring no events."""
+        while True:
+            await self._waits.wait()
+            while self._waiting:
+                with suppress(StorageError):
+                    await self._storage.request_progress()
+                await asyncio.sleep(PROGRESS_REQUEST_INTERVAL)
+            self._waits.clear()
+
+    async def _announce_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(PROGRESS_INTERVAL)
+            if self._revision > self._announced:
+                self._announce()

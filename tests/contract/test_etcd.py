@@ -1,0 +1,187 @@
+"""EtcdStorage against a real etcd: TLS, several endpoints, and an etcd that goes away and comes back."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from storage.cacher import Cacher
+from storage.compaction import Round, compaction_round
+from storage.etcd import EtcdStorage
+from storage.interface import Compacted, Unavailable
+from tests.contract.certificates import Authority, Leaf
+from tests.contract.conftest import running
+from tests.contract.watching import take
+from tests.controlplane.etcd_process import Etcd, ServingCertificates
+from tests.controlplane.process import free_port
+
+DEADLINE = 3.0
+
+
+@pytest.fixture
+async def own_etcd(tmp_path: Path) -> AsyncIterator[Etcd]:
+    """An etcd that the test may kill."""
+    server = Etcd(tmp_path)
+    await asyncio.to_thread(server.start)
+    yield server
+    server.kill()
+
+
+async def put_and_get(storage: EtcdStorage, key: str) -> None:
+    await storage.put(key, b"value", 0)
+    kv, _ = await storage.get(key)
+    assert kv is not None
+    assert kv.value == b"value"
+
+
+async def test_client_certificates(tmp_path: Path, prefix: str) -> None:
+    """With the authority and a client certificate etcd serves by IP and by name; without, it is Unavailable."""
+    authority = Authority(tmp_path, "ca")
+    serving, client = authority.issue("etcd"), authority.issue("apiserver")
+    server = Etcd(tmp_path, ServingCertificates(serving.certificate, serving.key, authority.certificate))
+    await asyncio.to_thread(server.start)
+    try:
+        await check_trusted(server, authority, client, prefix)
+        await check_untrusted(server, authority)
+        await check_untrusted(server, Authority(tmp_path, "other"), client)
+    finally:
+        server.kill()
+
+
+async def check_trusted(server: Etcd, authority: Authority, client: Leaf, prefix: str) -> None:
+    for endpoint in (server.endpoint, server.endpoint.replace("127.0.0.1", "localhost")):
+        storage = await connect_tls(endpoint, authority, client)
+        await put_and_get(storage, prefix + endpoint)
+        await storage.close()
+
+
+async def check_untrusted(server: Etcd, authority: Authority, client: Leaf | None = None) -> None:
+    storage = await connect_tls(server.endpoint, authority, client)
+    with pytest.raises(Unavailable):
+        await storage.check()
+    await storage.close()
+
+
+async def connect_tls(endpoint: str, authority: Authority, client: Leaf | None) -> EtcdStorage:
+    files = {"cert_file": str(client.certificate), "key_file": str(client.key)} if client else {}
+    return await EtcdStorage.connect([endpoint], ca_file=str(authority.certificate), **files)
+
+
+async def test_unreadable_certificate(tmp_path: Path) -> None:
+    """A certificate file that cannot be read is named."""
+    missing = str(tmp_path / "missing.crt")
+    with pytest.raises(Unavailable, match=r"missing\.crt: No such file"):
+        await EtcdStorage.connect(["https://127.0.0.1:1"], ca_file=missing)
+
+
+@pytest.mark.parametrize("endpoint", ["127.0.0.1:2379", "ftp://127.0.0.1", "http://", ""])
+async def test_not_an_endpoint(endpoint: str) -> None:
+    """What is not http:// or https:// and a host is refused by name."""
+    with pytest.raises(ValueError, match="is not an etcd endpoint"):
+        await EtcdStorage.connect([endpoint])
+
+
+async def test_first_endpoint_is_dead(etcd: Etcd, prefix: str) -> None:
+    """With a dead endpoint before the living one every operation works, a watch too."""
+    storage = await EtcdStorage.connect([f"http://localhost:{free_port()}", etcd.endpoint])
+    await storage.check()
+    before = await storage.current_revision()
+    await put_and_get(storage, prefix + "a")
+    async with aclosing(storage.watch(prefix, before)) as stream:
+        assert [event.key for event in await take(stream, 1)] == [prefix + "a"]
+    await storage.close()
+
+
+async def test_no_etcd_at_all(prefix: str) -> None:
+    """Where nothing listens, each call is Unavailable within its deadline, and closing is clean."""
+    storage = await EtcdStorage.connect([f"http://127.0.0.1:{free_port()}", f"http://127.0.0.1:{free_port()}"])
+    async with asyncio.timeout(DEADLINE):
+        outcomes = await asyncio.gather(
+            storage.get(prefix),
+            storage.list(prefix),
+            storage.put(prefix, b"", 0),
+            storage.check(),
+            anext(storage.watch(prefix, 1)),
+            return_exceptions=True,
+        )
+    assert [type(outcome) for outcome in outcomes] == [Unavailable] * 5
+    await storage.close()
+
+
+async def test_closing_ends_watches(etcd: Etcd, prefix: str) -> None:
+    """Closing ends an open watch with Unavailable, as it does later calls; closing again is fine."""
+    storage = await EtcdStorage.connect([etcd.endpoint])
+    stream = storage.watch(prefix, await storage.current_revision())
+    await storage.put(prefix + "a", b"", 0)
+    await take(stream, 1)
+    reader = asyncio.create_task(take(stream, 1))
+    await asyncio.sleep(0)
+    await storage.close()
+    with pytest.raises(Unavailable):
+        await reader
+    with pytest.raises(Unavailable):
+        await storage.get(prefix)
+    await storage.close()
+
+
+async def test_restart(own_etcd: Etcd) -> None:
+    """While etcd is away an open watch ends and calls are Unavailable in time; once it is back the storage goes on."""
+    storage = await EtcdStorage.connect([own_etcd.endpoint])
+    revision = await storage.put("/a", b"1", 0)
+    stream = storage.watch("/", revision)
+    reader = asyncio.create_task(take(stream, 1))
+    await asyncio.sleep(0)
+    own_etcd.kill()
+    with pytest.raises(Unavailable):
+        await reader
+    async with asyncio.timeout(DEADLINE):
+        with pytest.raises(Unavailable):
+            await storage.check()
+    async with asyncio.timeout(DEADLINE):
+        with pytest.raises(Unavailable):
+            await storage.put("/a", b"2", revision)
+    await asyncio.to_thread(own_etcd.start)
+    await storage.check()
+    kv, _ = await storage.get("/a")
+    assert kv is not None
+    assert (kv.value, kv.mod_revision) == (b"1", revision)
+    await storage.close()
+
+
+async def test_cacher_through_a_restart(own_etcd: Etcd) -> None:
+    """A cache serves any state while etcd is away, and its watches go on afterwards and miss nothing."""
+    storage = await EtcdStorage.connect([own_etcd.endpoint])
+    revision = await storage.put("/a", b"1", 0)
+    async with running(Cacher(storage, "/")) as cacher, aclosing(cacher.watch("/", revision)) as stream:
+        reader = asyncio.create_task(take(stream, 2))
+        await cacher.get("/a")
+        own_etcd.kill()
+        async with asyncio.timeout(DEADLINE + 0.5):
+            with pytest.raises(Unavailable):
+                await cacher.get("/a")
+        kv, _ = await cacher.get("/a", not_older_than=0)
+        assert kv is not None
+        assert [item.key for item in (await cacher.list("/", not_older_than=0)).items] == ["/a"]
+        await asyncio.to_thread(own_etcd.start)
+        written = [await cacher.put("/b", b"", 0), await cacher.put("/c", b"", 0)]
+        assert [event.revision for event in await reader] == written
+        assert len((await cacher.list("/")).items) == 3
+    await storage.close()
+
+
+async def test_two_servers_compact(own_etcd: Etcd) -> None:
+    """Servers that share an etcd compact it once an interval, to where it was an interval ago."""
+    one = await EtcdStorage.connect([own_etcd.endpoint])
+    two = await EtcdStorage.connect([own_etcd.endpoint])
+    old = await one.put("/a", b"", 0)
+    first, second = await compaction_round(one, Round()), await compaction_round(two, Round())
+    recent = await one.put("/b", b"", 0)
+    await compaction_round(one, first)
+    await compaction_round(two, second)
+    with pytest.raises(Compacted):
+        await two.list("/", revision=old)
+    assert len((await two.list("/", revision=recent)).items) == 2
+    await one.close()
+    await two.close()

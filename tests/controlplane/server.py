@@ -1,0 +1,228 @@
+"""This project's server as its users run it: a process with flags, beside a test control plane or without a cluster."""
+
+import os
+import ssl
+import sys
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import yaml
+
+from apiserver.standalone import certificates
+from apiserver.standalone.certificates import KeyPair
+from tests.controlplane.cluster import TOKENS, ControlPlane
+from tests.controlplane.kubectl import Kubectl, Object
+from tests.controlplane.process import Process, eventually, free_port
+from tests.controlplane.secure_etcd import SecureEtcd
+
+ROOT = Path(__file__).resolve().parents[2]
+START_WITHIN = 60.0
+AVAILABLE_WITHIN = 60.0
+LEASE = ("--leader-elect-lease-duration=4s", "--leader-elect-renew-deadline=3s", "--leader-elect-retry-period=500ms")
+
+
+def command(*flags: str) -> list[str]:
+    """The command line of the server."""
+    return [sys.executable, "-m", "apiserver", *flags]
+
+
+def environment() -> Mapping[str, str]:
+    """Ours, without the server's variables: tests say everything with flags."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("APISERVER_")}
+
+
+class Server:
+    """One server; `flags` are all but the port and the log level. Also a context manager, which starts it."""
+
+    def __init__(self, name: str, directory: Path, flags: Sequence[str], ca_file: Path) -> None:
+        self.name = name
+        self.directory = directory
+        self.flags = tuple(flags)
+        self.ca_file = ca_file
+        self.port = free_port()
+        self.url = f"https://127.0.0.1:{self.port}"
+        self.process: Process | None = None
+        self._log = directory / f"{name}.log"
+
+    def start(self, within: float = START_WITHIN) -> "Server":
+        """Returns when /readyz says ok. Raises ProcessDied or NotInTime; it is not running then."""
+        self.launch()
+        try:
+            self.running.wait_ready(self.ready, within)
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def launch(self) -> Process:
+        """Starts it and waits for nothing."""
+        flags = (*self.flags, f"--secure-port={self.port}")
+        self.process = Process(self.name, command(*flags), self._log, environment(), cwd=ROOT)
+        return self.process
+
+    @property
+    def running(self) -> Process:
+        assert self.process is not None, f"{self.name} has not been started"
+        return self.process
+
+    def kill(self) -> None:
+        """kill -9."""
+        if self.process is not None:
+            self.process.kill()
+
+    def stop(self, grace: float = 30.0) -> int:
+        """SIGTERM; its exit code."""
+        return self.running.stop(grace)
+
+    def restart(self) -> None:
+        """kill -9, and the same again."""
+        self.kill()
+        self.start()
+
+    def __enter__(self) -> "Server":
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def status(self, path: str) -> int:
+        """The HTTP code that anybody gets there; 0 when nobody answers."""
+        try:
+            with self.http(token="") as client:
+                return client.get(path).status_code
+        except (httpx.HTTPError, OSError):
+            return 0
+
+    def ready(self) -> bool:
+        return self.status("/readyz") == httpx.codes.OK
+
+    def http(self, token: str = TOKENS["admin"][0], pair: KeyPair | None = None, timeout: float = 30.0) -> httpx.Client:
+        """A client without the aggregator between; as admin unless another token or a client certificate is given."""
+        headers = {"Authorization": f"Bearer {token}"} if token and pair is None else {}
+        return httpx.Client(base_url=self.url, verify=self._tls(pair), headers=headers, timeout=timeout)
+
+    def _tls(self, pair: KeyPair | None) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(self.ca_file))
+        if pair is not None:
+            certificates.store(self.directory / "client", "pair", pair)
+            context.load_cert_chain(self.directory / "client" / "pair.crt", self.directory / "client" / "pair.key")
+        return context
+
+
+class Standalone(Server):
+    """`--standalone`: no cluster; everything it keeps is below `directory`."""
+
+    def __init__(self, directory: Path, *flags: str) -> None:
+        tokens = directory / "tokens.csv"
+        lines = [f"{token},{user},{user},{group}\n" for user, (token, group) in TOKENS.items()]
+        certificates.write(tokens, "".join(lines).encode(), private=True)
+        self.data = directory / "data"
+        own = ["--standalone", f"--data-dir={self.data}", f"--token-auth-file={tokens}", *flags]
+        super().__init__("standalone", directory, own, self.data / "certificates" / "ca.crt")
+
+    def kubectl(self, binaries: Path) -> Kubectl:
+        """As the administrator whose kubeconfig it has written."""
+        return Kubectl(binaries / "kubectl", self.data / "kubeconfig", self.directory / "kubectl")
+
+
+@dataclass(frozen=True)
+class Manifests:
+    """What the server's place in a cluster is called, as deploy/ says it."""
+
+    rbac: list[Object]
+    namespace: Object
+    api_service: Object
+
+    @property
+    def namespace_name(self) -> str:
+        return str(self.namespace["metadata"]["name"])
+
+    @property
+    def service_name(self) -> str:
+        return str(self.api_service["spec"]["service"]["name"])
+
+    @property
+    def account(self) -> str:
+        return next(str(item["metadata"]["name"]) for item in self.rbac if item["kind"] == "ServiceAccount")
+
+    @property
+    def host(self) -> str:
+        """The name that the aggregator checks the serving certificate for."""
+        return f"{self.service_name}.{self.namespace_name}.svc"
+
+
+def manifests(folder: Path = ROOT / "deploy") -> Manifests:
+    """Reads namespace.yaml, rbac.yaml and apiservice.yaml."""
+    documents = {name: _documents(folder / f"{name}.yaml") for name in ("namespace", "rbac", "apiservice")}
+    return Manifests(documents["rbac"], documents["namespace"][0], documents["apiservice"][0])
+
+
+def service_account_token(cluster: ControlPlane, here: Manifests) -> str:
+    """Installs the namespace and the RBAC objects of deploy/; a token of the ServiceAccount among them."""
+    kubectl = cluster.kubectl()
+    kubectl.apply(here.namespace, *here.rbac)
+    return kubectl("create", "token", here.account, f"--namespace={here.namespace_name}", "--duration=24h").strip()
+
+
+def _documents(path: Path) -> list[Object]:
+    return [document for document in yaml.safe_load_all(path.read_text()) if document]
+
+
+class APIServerProcess(Server):
+    """The server beside a control plane, with the rights of deploy/rbac.yaml and nothing more (a token of its real
+    ServiceAccount), a serving certificate of its own authority, and etcd over TLS with a client certificate."""
+
+    def __init__(self, name: str, directory: Path, cluster: ControlPlane, etcd: SecureEtcd, *flags: str) -> None:
+        self.cluster = cluster
+        self.etcd = etcd
+        self.manifests = manifests()
+        self._ca = certificates.make_ca("serving-ca")
+        self._pki = directory / name / "pki"
+        names = ("localhost", self.manifests.host)
+        serving = certificates.issue(self._ca, "apiserver", dns=names, ips=("127.0.0.1",), server=True)
+        certificates.store(self._pki, "serving", serving)
+        certificates.write(self._pki / "ca.crt", self._ca.cert_pem)
+        own = [*self._cluster_flags(self._kubeconfig(name)), *etcd.flags, *self._tls_flags(), *flags]
+        super().__init__(name, directory / name, own, self._pki / "ca.crt")
+
+    def register(self) -> None:
+        """Makes it the server of its group in the cluster: an APIService through a Service of type ExternalName."""
+        here = self.manifests
+        service = {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": here.service_name, "namespace": here.namespace_name},
+            "spec": {"type": "ExternalName", "externalName": "localhost"},
+        }
+        reference = here.api_service["spec"]["service"] | {"port": self.port}
+        ca_bundle = b64encode(self._ca.cert_pem).decode()
+        spec = here.api_service["spec"] | {"service": reference, "caBundle": ca_bundle}
+        self.cluster.kubectl().apply(service, here.api_service | {"spec": spec})
+
+    def wait_available(self, within: float = AVAILABLE_WITHIN) -> None:
+        """Until the aggregator has found it, and its discovery reaches clients."""
+        kubectl, name = self.cluster.kubectl(), self.manifests.api_service["metadata"]["name"]
+        limit = f"--timeout={within:.0f}s"
+        kubectl("wait", "--for=condition=Available", f"apiservice/{name}", limit, timeout=within + 5)
+        version, _, group = name.partition(".")
+
+        def discovered() -> bool:
+            resources = kubectl.run("get", "--raw", f"/apis/{group}/{version}")
+            listed = kubectl.run("api-resources", f"--api-group={group}", "--cached=false", "--no-headers")
+            return resources.code == 0 and listed.code == 0 and bool(listed.out.strip())
+
+        eventually(discovered, within, "the group is in the cluster's discovery")
+
+    def _kubeconfig(self, name: str) -> Path:
+        return self.cluster.add_user(name, service_account_token(self.cluster, self.manifests))
+
+    def _cluster_flags(self, config: Path) -> list[str]:
+        flags = [f"--{prefix}kubeconfig={config}" for prefix in ("", "authentication-", "authorization-")]
+        return [*flags, f"--leader-elect-resource-namespace={self.manifests.namespace_name}", *LEASE]
+
+    def _tls_flags(self) -> list[str]:
+        pair = (f"--tls-cert-file={self._pki / 'serving.crt'}", f"--tls-private-key-file={self._pki / 'serving.key'}")
+        return ["--bind-address=127.0.0.1", *pair]

@@ -1,0 +1,38 @@
+"""Where the binaries come from; nothing is built here."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.controlplane.binaries import HERE, TOOLS, version
+
+
+def _run(tmp_path: Path, assets: Path) -> subprocess.CompletedProcess[str]:
+    environment = dict(os.environ) | {"KUBEBUILDER_ASSETS": str(assets), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    command = [sys.executable, "-m", "tests.controlplane.binaries"]
+    return subprocess.run(command, cwd=HERE.parents[1], env=environment, capture_output=True, text=True, check=False)
+
+
+def test_assets_are_used_first(tmp_path: Path) -> None:
+    """A complete KUBEBUILDER_ASSETS is the folder, and nothing is built or said."""
+    for tool in TOOLS:
+        (tmp_path / tool.name).touch(mode=0o755)
+    done = _run(tmp_path, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{tmp_path}\n", "")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_assets_that_are_no_folder(tmp_path: Path) -> None:
+    """One sentence says what to correct."""
+    done = _run(tmp_path, tmp_path / "nowhere")
+    assert done.returncode == 1
+    assert (
+        done.stderr
+        == f"KUBEBUILDER_ASSETS names {tmp_path / 'nowhere'}, which is not a folder: correct it or unset it.\n"
+    )
+
+
+def test_version_is_read_from_go_mod() -> None:
+    """The version that is stamped into the binaries is the one that go.mod requires."""
+    assert f"k8s.io/kubernetes {version()}" in (HERE / "kubernetes" / "go.mod").read_text()

@@ -1,0 +1,151 @@
+"""From a Website to its Deployment and Service, and back into status."""
+
+import time
+
+import orjson
+
+from tests.controlplane.kubectl import Kubectl, Object
+from tests.controlplane.process import eventually
+from tests.controlplane.server import APIServerProcess
+from tests.e2e.websites import GROUP, condition, create, manifest, website
+
+SOON = 30.0
+CHILDREN_WITHIN = 2.0
+"""Seconds from the create until both children exist: a requirement."""
+
+
+def _exists(kubectl: Kubectl) -> bool:
+    found = kubectl.run("get", "deployment/kubia-website", "service/kubia-website", "-o", "name")
+    return found.code == 0
+
+
+def _gone(kubectl: Kubectl) -> bool:
+    names = kubectl("get", "deployments,services", "--ignore-not-found", "-o", "name")
+    return "kubia-website" not in names
+
+
+def test_children_exist_within_two_seconds(kubectl: Kubectl) -> None:
+    """Deployment and Service exist within 2 s of the create."""
+    kubectl("create", "-f", "-", stdin=manifest(website(replicas=2)))
+    created = time.monotonic()
+    eventually(lambda: _exists(kubectl), CHILDREN_WITHIN - (time.monotonic() - created), "both children exist")
+
+
+def test_children_belong_to_the_website(kubectl: Kubectl) -> None:
+    """Both have the Website as their controller; the Deployment clones its repository, the Service is a NodePort."""
+    item = create(kubectl, branch="dev", replicas=2)
+    eventually(lambda: _exists(kubectl), SOON)
+    deployment = kubectl.get("deployment", "kubia-website")
+    service = kubectl.get("service", "kubia-website")
+    for child in (deployment, service):
+        owner = child["metadata"]["ownerReferences"][0]
+        assert (owner["kind"], owner["name"], owner["uid"]) == ("Website", "kubia", item["metadata"]["uid"])
+        assert owner["controller"] is True
+    assert deployment["spec"]["replicas"] == 2
+    assert item["spec"]["gitRepo"] in orjson.dumps(deployment["spec"]["template"]).decode()
+    assert service["spec"]["type"] == "NodePort"
+
+
+def test_children_go_with_the_website(kubectl: Kubectl) -> None:
+    """Deployment and Service are gone after the delete."""
+    create(kubectl)
+    eventually(lambda: _exists(kubectl), SOON)
+    kubectl("delete", "website", "kubia")
+    eventually(lambda: _gone(kubectl), SOON, "both children are gone")
+
+
+def test_foreground_deletion_waits_for_the_children(kubectl: Kubectl) -> None:
+    """With --cascade=foreground the Website goes last."""
+    create(kubectl)
+    eventually(lambda: _exists(kubectl), SOON)
+    kubectl("delete", "website", "kubia", "--cascade=foreground", f"--timeout={SOON:.0f}s")
+    assert _gone(kubectl)
+
+
+def test_orphans_stay(kubectl: Kubectl) -> None:
+    """With --cascade=orphan the children stay, and nobody controls them."""
+    create(kubectl)
+    eventually(lambda: _exists(kubectl), SOON)
+    kubectl("delete", "website", "kubia", "--cascade=orphan", f"--timeout={SOON:.0f}s")
+    for child in ("deployment", "service"):
+        assert "ownerReferences" not in kubectl.get(child, "kubia-website")["metadata"]
+
+
+def test_children_follow_updates(kubectl: Kubectl) -> None:
+    """A change of the repository reaches the Deployment."""
+    create(kubectl)
+    eventually(lambda: _exists(kubectl), SOON)
+    patch = '{"spec":{"gitRepo":"https://example.com/other.git"}}'
+    kubectl("patch", "website", "kubia", "--type=merge", f"--patch={patch}")
+
+    def followed() -> bool:
+        return "https://example.com/other.git" in kubectl("get", "deployment", "kubia-website", "-o", "json")
+
+    eventually(followed, SOON, "the Deployment clones the other repository")
+
+
+def test_deleted_children_come_back(kubectl: Kubectl) -> None:
+    """Level-triggered: a child that somebody deletes is made again."""
+    create(kubectl)
+    eventually(lambda: _exists(kubectl), SOON)
+    before = kubectl.get("service", "kubia-website")["metadata"]["uid"]
+    kubectl("delete", "service", "kubia-website", "--wait=false")
+
+    def again() -> bool:
+        found = kubectl.run("get", "service", "kubia-website", "-o", "jsonpath={.metadata.uid}")
+        return found.code == 0 and found.out != before
+
+    eventually(again, SOON, "the Service is back")
+
+
+def test_status_is_written(kubectl: Kubectl) -> None:
+    """Status holds what was seen: generation, replicas, selector, and a Ready condition: False, no kubelet runs."""
+    create(kubectl, replicas=2)
+
+    def reported() -> Object:
+        item = kubectl.get("website", "kubia")
+        assert condition(item, "Ready")
+        assert item["status"]["observedGeneration"] == item["metadata"]["generation"]
+        return item
+
+    status = eventually(reported, SOON, "status is written")["status"]
+    assert status.get("readyReplicas", 0) == 0
+    assert status["selector"]
+    ready = condition({"status": status}, "Ready")
+    assert ready["status"] == "False"
+    assert {"reason", "message", "lastTransitionTime"} <= ready.keys()
+
+
+def test_ready_when_its_pods_are(cluster: Kubectl) -> None:
+    """When the Deployment's Pods become ready (here by hand: no kubelet runs), the Website becomes Ready."""
+    create(cluster)
+    selector = eventually(
+        lambda: cluster.get("website", "kubia").get("status", {}).get("selector"), SOON, "status.selector"
+    )
+    pods = eventually(lambda: cluster.get("pods", "-l", selector)["items"], SOON, "a Pod is created")
+    for pod in pods:
+        _mark_ready(cluster, pod["metadata"]["name"])
+    cluster("wait", "website/kubia", "--for=condition=Ready", f"--timeout={SOON:.0f}s")
+    item = cluster.get("website", "kubia")
+    assert item["status"]["readyReplicas"] == 1
+    assert cluster("get", "website", "kubia", "--no-headers").split()[2] == "True"
+
+
+def _mark_ready(kubectl: Kubectl, pod: str) -> None:
+    conditions = [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}]
+    patch = orjson.dumps({"status": {"phase": "Running", "conditions": conditions}}).decode()
+    kubectl("patch", "pod", pod, "--subresource=status", "--type=merge", f"--patch={patch}")
+
+
+def test_missed_events_are_made_up_for(registered: APIServerProcess, cluster: Kubectl) -> None:
+    """What happened while the server was down is done after its restart: it lists, it does not only watch."""
+    create(cluster)
+    eventually(lambda: _exists(cluster), SOON)
+    registered.kill()
+    try:
+        cluster("delete", "deployment", "kubia-website", "--cascade=background")
+    finally:
+        registered.start()
+    registered.wait_available()
+    eventually(lambda: _exists(cluster), SOON, "the Deployment is back after a restart")
+    assert f"website.{GROUP}/kubia" in cluster("get", "websites", "-o", "name")

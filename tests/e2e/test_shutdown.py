@@ -1,0 +1,67 @@
+"""Graceful shutdown on SIGTERM: not ready, watches closed cleanly, running requests finished, exit code 0."""
+
+import signal
+import socket
+import ssl
+from contextlib import closing
+
+import orjson
+
+from tests.controlplane.cluster import TOKENS
+from tests.controlplane.process import eventually
+from tests.controlplane.server import Server
+from tests.e2e.conftest import StartServer
+from tests.e2e.watching import Watch
+from tests.e2e.websites import COLLECTION, website
+
+ENDED_WITHIN = 30.0
+
+
+def test_watches_are_closed_cleanly(own_server: Server) -> None:
+    """An open watch ends as a complete HTTP response, and the process with code 0."""
+    with Watch(own_server, COLLECTION) as watch:
+        own_server.running.signal(signal.SIGTERM)
+        assert watch.ended.wait(ENDED_WITHIN)
+        assert watch.failure is None
+    assert own_server.running.wait(ENDED_WITHIN) == 0
+    assert "Traceback" not in own_server.running.text()
+
+
+def test_a_running_request_is_finished(own_server: Server) -> None:
+    """A request whose body is still on its way when SIGTERM comes is answered; nobody is told "ready" meanwhile."""
+    body = orjson.dumps(website())
+    with closing(_connect(own_server)) as connection:
+        connection.sendall(_head(len(body)) + body[:10])
+        # Whoever is answered on a second connection shows that the server has seen the first one's bytes.
+        assert own_server.ready()
+        own_server.running.signal(signal.SIGTERM)
+        eventually(lambda: not own_server.ready(), ENDED_WITHIN, "/readyz is no longer ok")
+        connection.sendall(body[10:])
+        assert connection.recv(65536).startswith(b"HTTP/1.1 201 ")
+    assert own_server.running.wait(ENDED_WITHIN) == 0
+
+
+def test_not_ready_while_it_drains(start_server: StartServer) -> None:
+    """With --shutdown-delay-duration it goes on serving, but /readyz says no."""
+    server = start_server("slow", "--shutdown-delay-duration=3s")
+    server.running.signal(signal.SIGTERM)
+    eventually(lambda: server.status("/readyz") == 500, ENDED_WITHIN, "/readyz is 500")
+    assert server.status("/livez") == 200
+    assert server.running.wait(ENDED_WITHIN) == 0
+
+
+def _connect(server: Server) -> ssl.SSLSocket:
+    context = ssl.create_default_context(cafile=str(server.ca_file))
+    plain = socket.create_connection(("127.0.0.1", server.port), timeout=ENDED_WITHIN)
+    return context.wrap_socket(plain, server_hostname="127.0.0.1")
+
+
+def _head(length: int) -> bytes:
+    lines = [
+        f"POST {COLLECTION} HTTP/1.1",
+        "Host: localhost",
+        f"Authorization: Bearer {TOKENS['admin'][0]}",
+        "Content-Type: application/json",
+        f"Content-Length: {length}",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode()

@@ -1,0 +1,56 @@
+"""A watch that runs beside a test."""
+
+import threading
+from contextlib import AbstractContextManager
+
+import httpx
+import orjson
+
+from tests.controlplane.kubectl import Object
+from tests.controlplane.process import eventually
+from tests.controlplane.server import Server
+
+
+class Watch(AbstractContextManager["Watch"]):
+    """GET ?watch=true on a collection, read by a thread until the server ends it or the context is left."""
+
+    def __init__(self, server: Server, collection: str, **query: str) -> None:
+        self.events: list[Object] = []
+        self.ended = threading.Event()
+        self.failure: Exception | None = None
+        self._client = server.http(timeout=120.0)
+        self._opened = threading.Event()
+        self._path = collection
+        self._query = {"watch": "true"} | query
+        self._thread = threading.Thread(target=self._read, daemon=True)
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        self._opened.wait(30.0)
+        assert not self.ended.is_set(), f"the watch was not opened: {self.failure}"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def wait_for(self, kind: str, name: str, within: float) -> Object:
+        """The first event of this type about this object."""
+        return eventually(lambda: self._find(kind, name), within, f"{kind} {name}; got {self.events}, {self.failure}")
+
+    def _find(self, kind: str, name: str) -> Object | None:
+        matching = (event for event in list(self.events) if event["type"] == kind)
+        return next((event for event in matching if event["object"]["metadata"].get("name") == name), None)
+
+    def _read(self) -> None:
+        try:
+            with self._client.stream("GET", self._path, params=self._query) as answer:
+                answer.raise_for_status()
+                self._opened.set()
+                for line in answer.iter_lines():
+                    if line:
+                        self.events.append(orjson.loads(line))
+        except (httpx.HTTPError, OSError, RuntimeError) as error:
+            self.failure = error
+        finally:
+            self.ended.set()
+            self._opened.set()

@@ -1,0 +1,56 @@
+"""The bounds of the Cacher's history."""
+
+import pytest
+
+from storage.history import WINDOW, History
+from storage.interface import Compacted, Event, KeyValue
+
+
+def event(revision: int) -> Event:
+    return Event(revision, KeyValue("/a", b"", revision), None)
+
+
+def revisions(history: History, after: int) -> list[int]:
+    return [event.revision for event in history.after(after)]
+
+
+def test_after() -> None:
+    """All events above a revision, in order; none above the newest."""
+    history = History(10)
+    history.extend([event(11), event(13)], now=0)
+    history.extend([event(14)], now=1)
+    assert revisions(history, 10) == [11, 13, 14]
+    assert revisions(history, 12) == [13, 14]
+    assert revisions(history, 14) == []
+
+
+def test_before_the_floor() -> None:
+    """What happened up to the floor is not known."""
+    with pytest.raises(Compacted) as caught:
+        History(10).after(9)
+    assert caught.value.compacted == 10
+
+
+def test_young_events_are_kept() -> None:
+    """Events younger than the window are kept, although they are more than the minimum."""
+    history = History(0, min_events=2)
+    history.extend([event(revision) for revision in range(1, 11)], now=0)
+    history.extend([event(11)], now=WINDOW)
+    assert len(history.after(0)) == 11
+
+
+def test_old_events_are_forgotten_down_to_the_minimum() -> None:
+    """Events older than the window go, but the newest ones stay however old."""
+    history = History(0, min_events=2)
+    history.extend([event(revision) for revision in range(1, 11)], now=0)
+    history.extend([event(11)], now=WINDOW + 1)
+    assert history.floor == 9
+    assert revisions(history, 9) == [10, 11]
+
+
+def test_never_more_than_the_maximum() -> None:
+    """The maximum holds for young events too."""
+    history = History(0, min_events=1, max_events=3)
+    history.extend([event(revision) for revision in range(1, 11)], now=0)
+    assert history.floor == 7
+    assert revisions(history, 7) == [8, 9, 10]

@@ -1,0 +1,177 @@
+"""The informer, over a source that is fed by hand."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+
+from apiserver.client import ClientError
+from apiserver.machinery.errors import Expired, Object
+from reconciler.informer import Informer, delay, key_of
+
+Change = tuple[Object | None, Object | None]
+END = ("END", dict[str, object]())
+
+
+def obj(name: str, version: int, namespace: str = "ns") -> Object:
+    return {"metadata": {"name": name, "namespace": namespace, "resourceVersion": str(version)}}
+
+
+def bookmark(version: int) -> tuple[str, Object]:
+    return "BOOKMARK", {"metadata": {"resourceVersion": str(version)}}
+
+
+class MemorySource:
+    """`items` at `version`; a watch gives out what is put into `events`: an event, an error to raise, or END."""
+
+    def __init__(self, *items: Object, version: int = 1) -> None:
+        self.items = list(items)
+        self.version = version
+        self.refusals: list[Exception] = []
+        self.events: asyncio.Queue[tuple[str, Object] | Exception] = asyncio.Queue()
+        self.watched_from: list[str] = []
+        self.lists = 0
+
+    async def list(self) -> tuple[list[Object], str]:
+        self.lists += 1
+        if self.refusals:
+            raise self.refusals.pop()
+        return list(self.items), str(self.version)
+
+    async def watch(self, resource_version: str) -> AsyncIterator[tuple[str, Object]]:
+        self.watched_from.append(resource_version)
+        while (event := await self.events.get()) != END:
+            if isinstance(event, Exception):
+                raise event
+            yield event
+
+    def put(self, *events: tuple[str, Object] | Exception) -> None:
+        for event in events:
+            self.events.put_nowait(event)
+
+
+def listening(source: MemorySource) -> tuple[Informer, list[Change]]:
+    informer, changes = Informer(source, "things"), list[Change]()
+    informer.add_handler(lambda old, new: changes.append((old, new)))
+    return informer, changes
+
+
+async def test_list_fills_the_cache_and_reports_each_object() -> None:
+    """After the first list the informer has synced, and its handlers have heard of every object."""
+    source = MemorySource(obj("a", 1), obj("b", 2))
+    informer, changes = listening(source)
+
+    assert not informer.has_synced.is_set()
+    await informer.relist()
+    assert informer.has_synced.is_set()
+    assert informer.cache == {"ns/a": obj("a", 1), "ns/b": obj("b", 2)}
+    assert changes == [(None, obj("a", 1)), (None, obj("b", 2))]
+
+
+async def test_events_change_the_cache_and_are_reported() -> None:
+    """Created, changed, deleted: (None, new), (old, new), (last state, None)."""
+    source = MemorySource(obj("a", 1))
+    informer, changes = listening(source)
+    await informer.relist()
+    source.put(("MODIFIED", obj("a", 2)), ("ADDED", obj("b", 3)), ("DELETED", obj("a", 4)), END)
+    await informer.follow()
+
+    assert informer.cache == {"ns/b": obj("b", 3)}
+    assert changes[1:] == [(obj("a", 1), obj("a", 2)), (None, obj("b", 3)), (obj("a", 4), None)]
+
+
+async def test_relist_reports_what_was_missed() -> None:
+    """What vanished is reported as deleted, what changed as changed, the rest not; the cache stays one dict."""
+    source = MemorySource(obj("gone", 1), obj("same", 2), obj("old", 3))
+    informer, changes = listening(source)
+    cache = informer.cache
+    await informer.relist()
+    changes.clear()
+    source.items = [obj("same", 2), obj("old", 5), obj("new", 6)]
+    await informer.relist()
+
+    assert changes == [(obj("gone", 1), None), (obj("old", 3), obj("old", 5)), (None, obj("new", 6))]
+    assert cache is informer.cache
+    assert sorted(cache) == ["ns/new", "ns/old", "ns/same"]
+
+
+async def test_run_resumes_after_the_last_version_seen() -> None:
+    """A stream that ends is opened again after its last event or bookmark, without a list."""
+    source = MemorySource(version=5)
+    informer, _ = listening(source)
+    arrived = asyncio.Event()
+    informer.add_handler(lambda _, new: arrived.set() if new == obj("b", 9) else None)
+    source.put(("ADDED", obj("a", 6)), bookmark(8), END, ("ADDED", obj("b", 9)))
+    running = asyncio.create_task(informer.run())
+    await arrived.wait()
+    await stop(running)
+
+    assert source.watched_from == ["5", "8"]
+    assert source.lists == 1
+
+
+@pytest.mark.parametrize("error", [Expired("too old"), ClientError(410, "Expired", "too old")])
+async def test_run_lists_again_when_the_version_expired(error: Exception) -> None:
+    """410, from our own Store or the host cluster, leads to a new list and a watch from there."""
+    source = MemorySource(obj("a", 1), version=1)
+    informer, _ = listening(source)
+    gone = asyncio.Event()
+    informer.add_handler(lambda _, new: gone.set() if new is None else None)
+    running = asyncio.create_task(informer.run())
+    await informer.has_synced.wait()
+    source.items, source.version = [], 7
+    source.put(error)
+    await gone.wait()
+    source.put(END)
+    await stop(running)
+
+    assert source.lists == 2
+    assert informer.cache == {}
+
+
+async def test_run_survives_failures(caplog: pytest.LogCaptureFixture) -> None:
+    """A list that fails is tried again; an expected error is one line, a bug comes with its traceback."""
+    source = MemorySource(obj("a", 1))
+    source.refusals = [ValueError("a bug"), ClientError(503, "ServiceUnavailable", "try later")]
+    informer, _ = listening(source)
+    running = asyncio.create_task(informer.run())
+    await informer.has_synced.wait()
+    await stop(running)
+
+    records = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [bool(record.exc_info) for record in records] == [False, True]
+    assert records[0].getMessage() == "informer things: try later"
+
+
+async def test_broken_stream_does_not_list_again() -> None:
+    """A connection that breaks is resumed from where it was."""
+    source = MemorySource(version=3)
+    informer, _ = listening(source)
+    arrived = asyncio.Event()
+    informer.add_handler(lambda _, new: arrived.set())
+    source.put(ClientError(0, "", "connection reset"), ("ADDED", obj("a", 4)))
+    running = asyncio.create_task(informer.run())
+    await arrived.wait()
+    await stop(running)
+
+    assert source.watched_from == ["3", "3"]
+    assert source.lists == 1
+
+
+def test_delay_doubles_up_to_half_a_minute() -> None:
+    """0.2 s after the first failure in a row, at most 30 s."""
+    assert [delay(n) for n in (1, 2, 3)] == [0.2, 0.4, 0.8]
+    assert delay(9) == delay(100_000) == 30.0
+
+
+def test_keys() -> None:
+    """namespace/name, or the name of a cluster-scoped object."""
+    assert key_of(obj("a", 1)) == "ns/a"
+    assert key_of({"metadata": {"name": "a"}}) == "a"
+
+
+async def stop(running: asyncio.Task[None]) -> None:
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
