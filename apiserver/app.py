@@ -7,7 +7,7 @@ import socket
 import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -74,8 +74,7 @@ async def _run(task: Task) -> None:
 async def _storage(settings: Settings) -> AsyncIterator[Storage]:
     storage: Storage
     if settings.sqlite_path:
-        if settings.sqlite_path != MEMORY:
-            Path(settings.sqlite_path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_folder_of(settings.sqlite_path)
         storage = await SQLiteStorage.open(settings.sqlite_path)
     else:
         files = (settings.etcd_cafile, settings.etcd_certfile, settings.etcd_keyfile)
@@ -89,16 +88,18 @@ async def _storage(settings: Settings) -> AsyncIterator[Storage]:
         await storage.close()
 
 
-@asynccontextmanager
-async def _environment(settings: Settings, storage: Storage) -> AsyncIterator[Environment]:
-    if settings.standalone:
-        environment = await standalone.environment(settings, storage)
-    else:
-        environment = await cluster.environment(settings)
+def _make_folder_of(path: str) -> None:
+    if path == MEMORY:
+        return
     try:
-        yield environment
-    finally:
-        await environment.close()
+        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        problem = f"{Path(path).parent} cannot be made ({error.strerror})"
+        raise SettingsError(f"{problem}: name another --data-dir or --storage") from error
+
+
+def _environment(settings: Settings, storage: Storage) -> AbstractAsyncContextManager[Environment]:
+    return standalone.environment(settings, storage) if settings.standalone else cluster.environment(settings)
 
 
 def build_stores(served: Sequence[Kind], storage: Storage, root: str, environment: Environment) -> Stores:

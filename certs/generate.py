@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # The script's own folder is on the path, the project above it is not.
 sys.path.insert(0, str(ROOT))
 
-from apiserver.standalone.certificates import Profile, ensure_ca, ensure_leaf, store, write  # noqa: E402
+from apiserver.certificates import Profile, ensure_ca, ensure_leaf, store, write  # noqa: E402
 
 _log = logging.getLogger("certs")
 

@@ -7,6 +7,7 @@ credential at all is system:anonymous. What identified the user is then removed 
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from apiserver.filters.certificates import Authorities
@@ -21,6 +22,9 @@ IMPERSONATE = b"impersonate-"
 AUTHENTICATED, UNAUTHENTICATED = "system:authenticated", "system:unauthenticated"
 
 Headers = Sequence[tuple[bytes, bytes]]
+HeaderList = list[tuple[bytes, bytes]]
+
+_REMEMBERED = 4096
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +69,8 @@ class FrontProxy:
         self._names, self._uids = _lower(config.username_headers), _lower(config.uid_headers)
         self._groups, self.prefixes = _lower(config.group_headers), _lower(config.extra_prefixes)
         self.headers = frozenset((*self._names, *self._uids, *self._groups))
+        # The same few users come again and again.
+        self._named = lru_cache(_REMEMBERED)(self._read)
 
     def user(self, der: bytes | None, headers: Headers) -> User | None:
         """The user that a proxy with this certificate names, None when it is silent. Raises _Refused."""
@@ -75,14 +81,14 @@ class FrontProxy:
             raise _Refused(checked.error)
         if self._allowed_names and checked.common_name not in self._allowed_names:
             raise _Refused(f"x509: subject with cn={checked.common_name} is not in the allowed list")
-        return self._named(headers)
+        return self._named(tuple(headers))
 
-    def _named(self, headers: Headers) -> User | None:
+    def _read(self, headers: Headers) -> User | None:
         name = _first(headers, self._names)
         if not name:
             return None
         groups = tuple(_text(value) for wanted in self._groups for key, value in headers if key == wanted and value)
-        return User(name, _first(headers, self._uids), groups, self._extra(headers))
+        return with_group(User(name, _first(headers, self._uids), groups, self._extra(headers)))
 
     def _extra(self, headers: Headers) -> dict[str, tuple[str, ...]]:
         extra: dict[str, tuple[str, ...]] = {}
@@ -111,10 +117,9 @@ def _text(value: bytes) -> str:
     return value.decode("utf-8", "replace")
 
 
-def bearer_token(headers: Headers) -> str:
-    """The token of the first Authorization header, "" when it holds none."""
-    value = next((value for name, value in headers if name == b"authorization"), b"")
-    parts = value.decode("utf-8", "surrogateescape").strip().split(" ", 2)
+def bearer_token(authorization: bytes) -> str:
+    """The token of an Authorization header, "" when it holds none."""
+    parts = authorization.decode("utf-8", "surrogateescape").strip().split(" ", 2)
     return parts[1] if len(parts) > 1 and parts[0].lower() == "bearer" else ""
 
 
@@ -122,7 +127,7 @@ class Authenticator:
     """`configure` may come at any time: a request sees one configuration, whole. Without `review`, tokens name nobody
     and do no harm.
 
-    `_secret`, `_prefixes`: names and beginnings of the headers that say who asks."""
+    `_secret`, `_prefixes`: names and beginnings of the headers, beside Authorization, that say who asks."""
 
     def __init__(self, config: AuthenticationConfig, review: Review | None = None) -> None:
         self._review = review
@@ -133,35 +138,41 @@ class Authenticator:
         proxy = FrontProxy(config.requestheader) if config.requestheader else None
         clients = Authorities(config.client_ca_pem) if config.client_ca_pem else None
         self._proxy, self._clients = proxy, clients
-        self._secret = frozenset((b"authorization", *(proxy.headers if proxy else ())))
+        self._secret = proxy.headers if proxy else frozenset()
         self._prefixes = (b"x-remote-", IMPERSONATE, *(proxy.prefixes if proxy else ()))
 
-    def split(self, headers: Headers) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]:
-        """The headers that do not say who asks, and those that do."""
+    def split(self, headers: Headers) -> tuple[HeaderList, HeaderList, bytes]:
+        """The headers that do not say who asks, those that do, and the first Authorization header's value."""
         secret, prefixes = self._secret, self._prefixes
-        others: list[tuple[bytes, bytes]] = []
-        credentials: list[tuple[bytes, bytes]] = []
+        others: HeaderList = []
+        identity: HeaderList = []
+        authorization = b""
         for header in headers:
             name = header[0]
-            (credentials if name in secret or name.startswith(prefixes) else others).append(header)
-        return others, credentials
+            if name in secret or name.startswith(prefixes):
+                identity.append(header)
+            elif name != b"authorization":
+                others.append(header)
+            else:
+                authorization = authorization or header[1]
+        return others, identity, authorization
 
-    async def authenticate(self, der: bytes | None, credentials: Headers) -> User:
+    async def authenticate(self, der: bytes | None, identity: Headers, authorization: bytes = b"") -> User:
         """Raises Unauthorized."""
         faults: list[str] = []
-        user = self._from_proxy(der, credentials, faults) or self._from_certificate(der, faults)
-        if user is None and (token := bearer_token(credentials)):
+        user = self._from_proxy(der, identity, faults) or self._from_certificate(der, faults)
+        if user is None and authorization and (token := bearer_token(authorization)):
             user = await self._from_token(token, faults)
         if user is None and faults:
             logger.info("unable to authenticate a request: [%s]", ", ".join(faults))
             raise Unauthorized
         return ANONYMOUS if user is None else with_group(user)
 
-    def _from_proxy(self, der: bytes | None, credentials: Headers, faults: list[str]) -> User | None:
+    def _from_proxy(self, der: bytes | None, identity: Headers, faults: list[str]) -> User | None:
         if self._proxy is None:
             return None
         try:
-            return self._proxy.user(der, credentials)
+            return self._proxy.user(der, identity)
         except _Refused as fault:
             faults.append(str(fault))
             return None
@@ -208,16 +219,16 @@ class Authenticate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        others, credentials = self._authenticator.split(scope["headers"])
+        others, identity, authorization = self._authenticator.split(scope["headers"])
         scope["headers"] = others
         der = scope.get("extensions", _NO_TLS).get("tls", {}).get("client_cert_der")
         try:
-            user = await self._authenticator.authenticate(der, credentials)
+            user = await self._authenticator.authenticate(der, identity, authorization)
         except Unauthorized as error:
             self._metrics.authentication.add(("failure",))
             await send_status(send, error, format_of(scope))
             return
         self._metrics.authentication.add(("success",))
         scope["state"]["user"] = user
-        scope["state"]["impersonate"] = [header for header in credentials if header[0].startswith(IMPERSONATE)]
+        scope["state"]["impersonate"] = [header for header in identity if header[0].startswith(IMPERSONATE)]
         await self._app(scope, receive, send)

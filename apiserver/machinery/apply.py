@@ -54,20 +54,28 @@ def apply(  # noqa: PLR0913
     RFC 3339, `reset` what the endpoint does not touch. The server sets defaults afterwards, so nobody owns them.
     Raises BadRequest (another kind or version, managedFields), Conflict (a changed field is another manager's), Plain
     (the configuration does not fit the schema)."""
-    subject = f"{api_version if '/' in api_version else '/' + api_version}, Kind={kind_name}"
     _check_identity(config, api_version, kind_name)
     of = type_of(schema)
     write = Write(manager, api_version, subresource, now, reset)
+    kind = _kind_text(api_version, kind_name)
     try:
         check(config, of)
     except TypedError as error:
-        meta = config.get("metadata") or {}
-        name = f"{meta.get('namespace') or ''}/{meta.get('name') or ''}"
-        raise Plain(f"failed to create typed patch object ({name}; {subject}): {error}") from error
+        raise Plain(f"failed to create typed patch object ({_name_text(config)}; {kind}): {error}") from error
     try:
         return _apply(live, config, of, write, force)
     except TypedError as error:
-        raise Plain(f"failed to create typed live object ({subject}): {error}") from error
+        raise Plain(f"failed to create typed live object ({_name_text(live or {})}; {kind}): {error}") from error
+
+
+def _kind_text(api_version: str, kind: str) -> str:
+    """As Go prints a GroupVersionKind."""
+    return f"{api_version if '/' in api_version else '/' + api_version}, Kind={kind}"
+
+
+def _name_text(obj: Object) -> str:
+    meta = obj.get("metadata") or {}
+    return f"{meta.get('namespace') or ''}/{meta.get('name') or ''}"
 
 
 def _check_identity(config: Object, api_version: str, kind_name: str) -> None:
@@ -76,7 +84,7 @@ def _check_identity(config: Object, api_version: str, kind_name: str) -> None:
         text = f"Specified patch version: {version}, expected: {api_version}"
         raise BadRequest(f"Incorrect version specified in apply patch. {text}")
     if kind != kind_name:
-        raise BadRequest(f"invalid object type: {version if '/' in version else '/' + version}, Kind={kind}")
+        raise BadRequest(f"invalid object type: {_kind_text(version, kind)}")
     meta = config.get("metadata")
     if isinstance(meta, dict) and meta.get("managedFields") is not None:
         raise BadRequest("metadata.managedFields must be nil")
@@ -88,7 +96,7 @@ def _apply(live: Object | None, config: Object, of: MapType, write: Write, force
     own = Entry(write.manager, APPLY, write.api_version, write.subresource, _config_fields(config, of, write), "")
     key = key_of(own)
     last = managed.get(key)
-    managed[key] = own = replace(own, time=last.time if last else "")
+    managed[key] = own = own._replace(time=last.time if last else "")
     merged = merge(base, config, of)
     if last:
         merged = prune(merged, last.fields, (entry.fields for entry in managed.values()), of)
@@ -98,7 +106,7 @@ def _apply(live: Object | None, config: Object, of: MapType, write: Write, force
     # A write that changes nothing but ownership leaves the times as they are.
     changed = not equal(base, merged)
     if fields:
-        kept[key] = replace(own, fields=fields, time=write.now if changed else own.time)
+        kept[key] = own._replace(fields=fields, time=write.now if changed else own.time)
     return _copy(with_managed(merged if changed else base, kept))
 
 

@@ -12,8 +12,10 @@ _ESCAPES = (
     *(("\u2028".encode(), b"\\u2028"), ("\u2029".encode(), b"\\u2029")),
 )
 _STRING_TAG = "tag:yaml.org,2002:str"
-# Booleans of YAML 1.1 that PyYAML reads as strings, and Go's writer quotes.
-_OTHER_BOOLEANS = frozenset("yYnN")
+# Truth values, numbers and dates that PyYAML reads as strings, other readers do not; Go's writer quotes them.
+_AMBIGUOUS = re.compile(
+    r"[yYnN]|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?0[xXoObB][0-9a-fA-F_]+|\d{4}-\d{1,2}-\d{1,2}"
+)
 
 
 def _escape_html(data: bytes) -> bytes:
@@ -38,16 +40,16 @@ def indent(data: bytes) -> bytes:
     return _escape_html(orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2))
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.CSafeDumper):
     """Block style; what would read as another type is double-quoted, as Go's YAML writer does."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
-def _represent_str(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+def _represent_str(dumper: yaml.CSafeDumper, value: str) -> yaml.ScalarNode:
     plain = dumper.resolve(yaml.ScalarNode, value, (True, False)) == _STRING_TAG  # type: ignore[no-untyped-call]
-    style = "|" if "\n" in value else None if plain and value and value not in _OTHER_BOOLEANS else '"'
+    style = "|" if "\n" in value else None if plain and value and not _AMBIGUOUS.fullmatch(value) else '"'
     return dumper.represent_scalar(_STRING_TAG, value, style=style)
 
 

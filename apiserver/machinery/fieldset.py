@@ -8,6 +8,7 @@ may share parts. On the wire the order of keys is that of the encoder; `paths` w
 """
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from apiserver.machinery.encoding import encode
@@ -22,28 +23,28 @@ _RANKS = {"f": 0, "k": 1, "v": 2, "i": 3}
 
 def parse(fields: Any) -> FieldSet:
     """A set from the wire; elements of unknown sort are ignored. Raises ValueError for what is no FieldsV1."""
-    if fields is None:
-        return {}
-    if not isinstance(fields, dict):
-        raise ValueError("fieldsV1 is not an object")
-    made: FieldSet = {}
-    for key, below in fields.items():
-        if key.startswith("f:"):
-            made[key] = _parse_node(below)
-        elif key != SELF:
-            element = _canonical(key)
-            if element:
-                made[element] = _parse_node(below)
-    return made
+    node = _parse_node(fields)
+    return _children(node) if SELF in node else node
 
 
 def _parse_node(node: Any) -> FieldSet:
-    below = parse(node)
-    if below and SELF in node:
-        below[SELF] = {}
-    return below
+    """The node itself where it is canonical already."""
+    if node is None:
+        return {}
+    if not isinstance(node, dict):
+        raise ValueError("fieldsV1 is not an object")
+    made: FieldSet = node
+    for key, below in node.items():
+        element = key if key[:2] == "f:" or key == SELF else _canonical(key)
+        parsed = below if below == {} or key == SELF else _parse_node(below)
+        if element != key or parsed is not below:
+            made = _with(made, node, key, None)
+            if element:
+                made[element] = parsed
+    return made if len(made) != 1 or SELF not in made else {}
 
 
+@lru_cache(maxsize=4096)
 def _canonical(key: str) -> str:
     """The canonical form of a path element, "" if its sort is unknown. Raises ValueError."""
     sort, colon, rest = key[:1], key[1:2], key[2:]
@@ -145,35 +146,37 @@ def intersection(left: FieldSet, right: FieldSet) -> FieldSet:
 
 def difference(left: FieldSet, right: FieldSet) -> FieldSet:
     """What is in `left` only. A member goes only when it is itself in `right`, not because its parent is."""
-    if not right or not left:
-        return left
-    made: FieldSet = {}
-    for key, mine in left.items():
-        if key == SELF:
+    made = left
+    for key, other in right.items():
+        mine = left.get(key)
+        if mine is None or key == SELF:
             continue
-        other = right.get(key)
-        if other is None:
-            made[key] = mine
-            continue
-        below = difference(mine, other) if other else _children(mine)
-        node = _node(below, is_member(mine) and not is_member(other))
-        if node is not None:
-            made[key] = node
+        node = _node(difference(_children(mine), other), is_member(mine) and not is_member(other))
+        if node != mine:
+            made = _with(made, left, key, node)
     return made
 
 
 def recursive_difference(left: FieldSet, right: FieldSet) -> FieldSet:
     """`left` without the members of `right` and everything below them."""
-    if not right:
-        return left
-    made: FieldSet = {}
-    for key, mine in left.items():
-        other = right.get(key)
-        if key == SELF or (other is not None and is_member(other)):
+    made = left
+    for key, other in right.items():
+        mine = left.get(key)
+        if mine is None or key == SELF:
             continue
-        node = mine if other is None else _node(recursive_difference(mine, other), is_member(mine))
-        if node is not None:
-            made[key] = node
+        below = None if is_member(other) else recursive_difference(_children(mine), other)
+        made = _with(made, left, key, None if below is None else _node(below, is_member(mine)))
+    return made
+
+
+def _with(made: FieldSet, original: FieldSet, key: str, node: FieldSet | None) -> FieldSet:
+    """`made` with another node, or without it; copied first as long as it is the original."""
+    if made is original:
+        made = dict(original)
+    if node is None:
+        del made[key]
+    else:
+        made[key] = node
     return made
 
 

@@ -4,10 +4,10 @@ The rules are those of k8s.io/apimachinery `pkg/util/managedfields` and of sigs.
 `merge/update.go`; wire.md 5.2, 5.3. Nothing here changes an object that it was given.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from apiserver.machinery.encoding import encode_ordered
 from apiserver.machinery.errors import Object
@@ -37,8 +37,7 @@ _UNOWNED = from_fields(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One manager's fields. `time` is RFC 3339 in UTC, "" where none is known."""
 
     manager: str
@@ -171,13 +170,14 @@ def track_update(
 def _current(live: Object | None, new: Object, subresource: str) -> Managed:
     """The managedFields that a request starts from: clients may edit or reset them, except through a subresource."""
     requested = new["metadata"].get("managedFields")
-    if not subresource:
+    present = live["metadata"].get("managedFields") if live else None
+    if not subresource and requested != present:
         if requested in ([], [{}]):
             return {}
         managed = _decode_or_none(requested)
         if managed:
             return managed
-    return _decode_or_none(live["metadata"].get("managedFields")) if live else {}
+    return _decode_or_none(present)
 
 
 def _decode_or_none(entries: Any) -> Managed:
@@ -201,7 +201,7 @@ def updated(managed: Managed, live: Object, new: Object, of: MapType, write: Wri
         time = "" if is_scale else write.now
         entry = Entry(write.manager or "unknown", UPDATE, write.api_version, write.subresource, own, time)
         previous = kept.get(key_of(entry))
-        kept[key_of(entry)] = replace(entry, fields=union(own, previous.fields)) if previous else entry
+        kept[key_of(entry)] = entry._replace(fields=union(own, previous.fields)) if previous else entry
     return _capped(kept)
 
 
@@ -225,7 +225,11 @@ def field_set(paths: FieldPaths) -> FieldSet:
 def known(managed: Managed, of: MapType, api_version: str) -> Managed:
     """The entries of the version that is served, as its schema is now; entries of other versions are dropped."""
     served = ((key, entry) for key, entry in managed.items() if entry.api_version == api_version)
-    return {key: replace(entry, fields=reconciled(entry.fields, of)) for key, entry in served}
+    return {key: _with_fields(entry, reconciled(entry.fields, of)) for key, entry in served}
+
+
+def _with_fields(entry: Entry, fields: FieldSet) -> Entry:
+    return entry if fields is entry.fields else entry._replace(fields=fields)
 
 
 def without(managed: Managed, *taken: FieldSet) -> Managed:
@@ -236,7 +240,7 @@ def without(managed: Managed, *taken: FieldSet) -> Managed:
         for lost in taken:
             fields = difference(fields, lost)
         if fields:
-            kept[key] = replace(entry, fields=fields)
+            kept[key] = _with_fields(entry, fields)
     return kept
 
 
@@ -265,9 +269,9 @@ def _merge_ancient(managed: Managed, key: Key, oldest: Key) -> None:
     """Moves the fields of `key` into its version's "ancient-changes", which the oldest entry becomes where there is
     none yet."""
     entry = managed.pop(key)
-    bucket = replace(entry, manager=_ANCIENT, subresource="")
+    bucket = entry._replace(manager=_ANCIENT, subresource="")
     into = managed.get(key_of(bucket)) or managed.pop(oldest)
-    managed[key_of(bucket)] = replace(bucket, fields=union(entry.fields, into.fields))
+    managed[key_of(bucket)] = bucket._replace(fields=union(entry.fields, into.fields))
 
 
 def without_times(entries: list[Object]) -> list[Object]:

@@ -17,6 +17,7 @@ from apiserver.machinery.fieldtype import (
     equal,
     grouped,
     member_type,
+    same,
     shape_of,
 )
 
@@ -51,9 +52,9 @@ def _set_below(value: Any, of: Type) -> tuple[FieldSet, bool]:
 
 def _set_of_items(items: list[Any], of: ListType) -> FieldSet:
     made: FieldSet = {}
-    for key, same in grouped(items, of).items():
+    for key, alike in grouped(items, of).items():
         # Repeated items are owned as one.
-        _put(made, key, _set_below(same[0], of.items)[0] if len(same) == 1 else {}, True)
+        _put(made, key, _set_below(alike[0], of.items)[0] if len(alike) == 1 else {}, True)
     return made
 
 
@@ -84,6 +85,8 @@ def _compare_members(old: Object, new: Object, of: MapType, changes: Comparison)
 def _compare(element: str, old: Any, new: Any, of: Type, changes: Comparison) -> None:
     shape = shape_of(old if new is ABSENT else new, of)
     if old is not ABSENT and new is not ABSENT:
+        if same(old, new):
+            return
         before = shape_of(old, of)
         if before != shape:
             _compare_as(before, element, old, new, of, changes)
@@ -181,13 +184,15 @@ def with_named_fields(fields: FieldSet, of: Type | None) -> FieldSet:
 
 
 def reconciled(fields: FieldSet, of: MapType) -> FieldSet:
-    """The set after a change of the schema: what has become atomic since is owned as a whole (wire.md 5.5)."""
+    """The set after a change of the schema: what has become atomic since is owned as a whole (wire.md 5.5). The very
+    same set where nothing has."""
     if of.atomic:
         return {}
-    made: FieldSet = {}
+    made = fields
     for key, node in fields.items():
         below = (of.fields.get(key[2:]) or of.element) if key[:2] == "f:" else of.element
-        made[key] = _reconciled(node, below) if node and below and key != SELF else node
+        if node and below:
+            made = _replaced(made, fields, key, _reconciled(node, below))
     return made
 
 
@@ -196,8 +201,16 @@ def _reconciled(node: FieldSet, of: Type) -> FieldSet:
         # A map whose fields nothing describes has no marks that could have changed.
         described = of.map.fields or of.map.element is None or of.map.element.scalar != "untyped"
         return reconciled(node, of.map) if described else node
-    if of.list and of.list.atomic:
-        return {}
-    if of.list:
-        return {key: below if key == SELF else _reconciled(below, of.list.items) for key, below in node.items()}
-    return node
+    if of.list is None or of.list.atomic:
+        return {} if of.list else node
+    made = node
+    for key, below in node.items():
+        if below:
+            made = _replaced(made, node, key, _reconciled(below, of.list.items))
+    return made
+
+
+def _replaced(made: FieldSet, original: FieldSet, key: str, node: FieldSet) -> FieldSet:
+    if node is original[key]:
+        return made
+    return {**made, key: node}

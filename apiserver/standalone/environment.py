@@ -1,13 +1,14 @@
 """The environment without a cluster: own certificates and users, host kinds served by this server itself, and the
 controllers that a cluster would run for them."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 
+from apiserver import certificates
 from apiserver.admission.namespaces import NamespaceLifecycle, StoreNamespaces
 from apiserver.client import Client
-from apiserver.cluster import admission, from_flags, serving_of
-from apiserver.environment import Environment, Stores, Task
+from apiserver.environment import Environment, Stores, Task, admission, serving, trusted_by_flags
 from apiserver.filters.authentication import AuthenticationConfig, Authenticator
 from apiserver.filters.authorization import masters_only
 from apiserver.filters.tokens import read_tokens, static_tokens
@@ -15,34 +16,38 @@ from apiserver.machinery.kind import Kind
 from apiserver.machinery.request import User
 from apiserver.registry.store import AdmitCreate, Store
 from apiserver.settings import Settings, SettingsError
-from apiserver.standalone import certificates, namespaces
+from apiserver.standalone import namespaces
 from apiserver.standalone.garbage_collector import GarbageCollector
 from apiserver.standalone.kinds import HOST_KINDS, NAMESPACES
 from apiserver.standalone.kubeconfig import admin_kubeconfig
-from apiserver.standalone.namespaces import NamespaceController
 from storage.interface import Storage
 
 
-async def environment(settings: Settings, storage: Storage) -> Environment:
+@asynccontextmanager
+async def environment(settings: Settings, storage: Storage) -> AsyncIterator[Environment]:
     """Writes certificates and kubeconfig below --data-dir. Raises SettingsError, OSError, ClientError."""
     identities = certificates.ensure(settings.cert_dir)
     kubeconfig = settings.data_dir / "kubeconfig"
     url = f"https://127.0.0.1:{settings.secure_port}"
     certificates.write(kubeconfig, admin_kubeconfig(url, identities.ca, identities.admin).encode(), private=True)
-    flags = from_flags(settings)
+    flags = trusted_by_flags(settings)
     config = AuthenticationConfig(identities.ca.cert_pem.decode() + flags.client_ca_pem, flags.requestheader)
-    client = await Client.connect(str(kubeconfig))
+    authenticator = Authenticator(config, static_tokens(_tokens(settings)))
+    listener = serving(settings, config.authorities)
     lifecycle = NamespaceLifecycle(StoreNamespaces(Store(NAMESPACES, storage, settings.etcd_prefix)))
-    return Environment(
-        client=client,
-        authenticator=Authenticator(config, static_tokens(_tokens(settings))),
-        authorizer=masters_only(settings.authorization_always_allow_paths),
-        serving=serving_of(settings, config.authorities),
-        admit=partial(_admission, lifecycle),
-        tasks=_tasks,
-        close=client.close,
-        kinds=HOST_KINDS,
-    )
+    client = await Client.connect(str(kubeconfig))
+    try:
+        yield Environment(
+            client=client,
+            authenticator=authenticator,
+            authorizer=masters_only(settings.authorization_always_allow_paths),
+            serving=listener,
+            admit=partial(_admission, lifecycle),
+            tasks=partial(_tasks, listener.reload_loop),
+            kinds=HOST_KINDS,
+        )
+    finally:
+        await client.close()
 
 
 def _tokens(settings: Settings) -> dict[bytes, User]:
@@ -56,11 +61,11 @@ def _admission(lifecycle: NamespaceLifecycle, kind: Kind) -> AdmitCreate:
     return namespaces.admit if kind is NAMESPACES else admission(lifecycle, kind)
 
 
-def _tasks(stores: Stores) -> Sequence[Task]:
+def _tasks(reload: Task, stores: Stores) -> Sequence[Task]:
     every = list(stores.values())
     ours = stores["", "v1", "namespaces"]
 
     def initial() -> Awaitable[None]:
         return namespaces.ensure_initial(ours)
 
-    return [initial, NamespaceController(ours, every).run, GarbageCollector(every).run]
+    return [initial, namespaces.NamespaceController(ours, every).run, GarbageCollector(every).run, reload]

@@ -4,7 +4,7 @@ from base64 import b64encode
 
 import yaml
 
-from apiserver.standalone.certificates import KeyPair
+from apiserver.certificates import KeyPair
 
 
 def admin_kubeconfig(server_url: str, ca: KeyPair, pair: KeyPair) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from apiserver.standalone.certificates import KeyPair, issue
+from apiserver.certificates import KeyPair, issue
 from apiserver.tls import MAX_HEADER_BYTES
 from tests.api.trusting import Running
 

@@ -28,7 +28,7 @@ from apiserver.http.respond import format_of, send_bytes, send_status
 from apiserver.machinery.authorization import Decision
 from apiserver.machinery.errors import APIError
 from apiserver.machinery.request import RequestInfo, User
-from apiserver.standalone.certificates import KeyPair, issue, make_ca
+from apiserver.certificates import KeyPair, issue, make_ca
 from apiserver.tls import Serving, server_config
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import httpx
 
-from apiserver.standalone import certificates
-from apiserver.standalone.certificates import KeyPair, Profile
+from apiserver import certificates
+from apiserver.certificates import KeyPair, Profile
 from tests.controlplane import kubeconfig
 from tests.controlplane.kubectl import Kubectl
 from tests.controlplane.process import Process, free_port

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import yaml
 
-from apiserver.standalone import certificates
-from apiserver.standalone.certificates import KeyPair
+from apiserver import certificates
+from apiserver.certificates import KeyPair
 
 
 def write(path: Path, server: str, ca_pem: bytes, identity: KeyPair | str) -> Path:

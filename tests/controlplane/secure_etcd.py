@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from apiserver.standalone import certificates
+from apiserver import certificates
 from tests.controlplane.etcd_process import Etcd, ServingCertificates
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import yaml
 
-from apiserver.standalone import certificates
-from apiserver.standalone.certificates import KeyPair
+from apiserver import certificates
+from apiserver.certificates import KeyPair
 from tests.controlplane.cluster import TOKENS, ControlPlane
 from tests.controlplane.kubectl import Kubectl, Object
 from tests.controlplane.process import Process, eventually, free_port
@@ -185,7 +185,7 @@ class APIServerProcess(Server):
         serving = certificates.issue(self._ca, "apiserver", dns=names, ips=("127.0.0.1",), server=True)
         certificates.store(self._pki, "serving", serving)
         certificates.write(self._pki / "ca.crt", self._ca.cert_pem)
-        own = [*self._cluster_flags(self._kubeconfig(name)), *etcd.flags, *self._tls_flags(), *flags]
+        own = [*self._cluster_flags(self._kubeconfig()), *etcd.flags, *self._tls_flags(), *flags]
         super().__init__(name, directory / name, own, self._pki / "ca.crt")
 
     def register(self) -> None:
@@ -216,8 +216,13 @@ class APIServerProcess(Server):
 
         eventually(discovered, within, "the group is in the cluster's discovery")
 
-    def _kubeconfig(self, name: str) -> Path:
-        return self.cluster.add_user(name, service_account_token(self.cluster, self.manifests))
+    def _kubeconfig(self) -> Path:
+        """All servers of a cluster are one ServiceAccount, as replicas are."""
+        account = self.manifests.account
+        path = self.cluster.kubeconfig(account)
+        if not path.exists():
+            self.cluster.add_user(account, service_account_token(self.cluster, self.manifests))
+        return path
 
     def _cluster_flags(self, config: Path) -> list[str]:
         flags = [f"--{prefix}kubeconfig={config}" for prefix in ("", "authentication-", "authorization-")]

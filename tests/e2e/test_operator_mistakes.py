@@ -35,7 +35,7 @@ def _sentence(*flags: str) -> str:
         (["--standalone", "--secure-port=no"], "--secure-port"),
         (["--etcd-servers=https://127.0.0.1:1", "--etcd-cafile=/nowhere/ca.crt"], "--etcd-cafile=/nowhere/ca.crt"),
         (["--etcd-servers=https://127.0.0.1:1", "--kubeconfig=/nowhere/config"], "--kubeconfig=/nowhere/config"),
-        (["--standalone", "--data-dir=/proc/nowhere"], "--data-dir"),
+        (["--standalone", "--data-dir=/dev/null/data"], "--data-dir"),
         (["--standalone", "--tls-cert-file=/etc/hostname"], "--tls-private-key-file"),
     ],
 )

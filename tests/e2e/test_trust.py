@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import httpx
 import pytest
 
-from apiserver.standalone import certificates
-from apiserver.standalone.certificates import KeyPair
+from apiserver import certificates
+from apiserver.certificates import KeyPair
 from tests.controlplane.cluster import FRONT_PROXY_NAME, TOKENS, ControlPlane
 from tests.controlplane.server import APIServerProcess
 from tests.e2e.websites import COLLECTION

@@ -10,8 +10,8 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from apiserver.standalone import certificates
-from apiserver.standalone.certificates import ADMIN, SERVING, KeyPair, Profile
+from apiserver import certificates
+from apiserver.certificates import ADMIN, SERVING, KeyPair, Profile
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from cryptography import x509
 
-from apiserver.standalone.certificates import KeyPair, profile_of, read
+from apiserver.certificates import KeyPair, profile_of, read
 from certs import generate
 
 ROOT = Path(__file__).parents[2]

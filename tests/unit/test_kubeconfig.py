@@ -6,8 +6,8 @@ from typing import Any
 import yaml
 from kubernetes.config.kube_config import KubeConfigLoader
 
-from apiserver.standalone import certificates
-from apiserver.standalone.certificates import ADMIN
+from apiserver import certificates
+from apiserver.certificates import ADMIN
 from apiserver.standalone.kubeconfig import admin_kubeconfig
 
 
