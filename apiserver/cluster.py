@@ -26,7 +26,9 @@ async def environment(settings: Settings) -> AsyncIterator[Environment]:
         decider = await _other(stack, settings.authorization_kubeconfig, settings, client)
         base = trusted_by_flags(settings)
         config = await _trusted(settings, reviewer, base)
-        authenticator = Authenticator(config, token_review(reviewer.post, settings.authentication_token_webhook_cache_ttl))
+        authenticator = Authenticator(
+            config, token_review(reviewer.post, settings.authentication_token_webhook_cache_ttl)
+        )
         listener = serving(settings, config.authorities)
         namespaces = Informer(ClientSource(client, "/api/v1/namespaces"), "namespaces")
         lifecycle = NamespaceLifecycle(InformerNamespaces(namespaces, client))

@@ -175,6 +175,14 @@ def item_key(item: Any, of: ListType) -> str:
     return item_element(keys)
 
 
+def item_key_or_none(item: Any, of: ListType) -> str:
+    """The same, "" for an item that cannot be told apart: pruning may leave one empty on the way."""
+    try:
+        return item_key(item, of)
+    except TypedError:
+        return ""
+
+
 def _set_item(item: Any) -> str:
     if isinstance(item, dict):
         raise TypedError("associative list without keys has an element that's a map type")

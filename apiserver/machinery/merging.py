@@ -24,6 +24,7 @@ from apiserver.machinery.fieldtype import (
     Type,
     grouped,
     item_key,
+    item_key_or_none,
     member_type,
     shape_of,
 )
@@ -94,8 +95,7 @@ def _merged_order(live: list[str], config: list[str], is_live: Callable[[str], b
 
 def prune(merged: Object, last: FieldSet, owned: Iterable[FieldSet], of: MapType) -> Object:
     """`merged` without what its applier owned before (`last`) and nobody owns now; `owned` are all managers' sets, the
-    applier's new one included. A field that goes takes along what is below it, unless that is owned. Raises
-    TypedError."""
+    applier's new one included. A field that goes takes along what is below it, unless that is owned."""
     owned = list(owned)
     if not last or any(not difference(last, fields) for fields in owned):
         return merged
@@ -114,7 +114,7 @@ def prune(merged: Object, last: FieldSet, owned: Iterable[FieldSet], of: MapType
 
 
 def remove(value: Object, fields: FieldSet, of: MapType) -> Object:
-    """`value` without these fields and items; what becomes empty becomes null. Raises TypedError."""
+    """`value` without these fields and items; what becomes empty becomes null."""
     made: Object = {}
     for name, member in value.items():
         node = fields.get(field_element(name))
@@ -139,7 +139,7 @@ def _remove(value: Any, fields: FieldSet, of: Type) -> Any:
 def _remove_items(items: list[Any], fields: FieldSet, of: ListType) -> list[Any]:
     made: list[Any] = []
     for item in items:
-        node = fields.get(item_key(item, of))
+        node = fields.get(item_key_or_none(item, of))
         if node is None:
             made.append(item)
         elif not is_member(node):

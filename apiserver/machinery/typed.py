@@ -16,6 +16,7 @@ from apiserver.machinery.fieldtype import (
     Type,
     equal,
     grouped,
+    item_key_or_none,
     member_type,
     same,
     shape_of,
@@ -23,7 +24,7 @@ from apiserver.machinery.fieldtype import (
 
 
 def set_of(value: Object, of: MapType) -> FieldSet:
-    """Every leaf, and every item of a list that is not atomic. Raises TypedError."""
+    """Every leaf, and every item of a list that is not atomic."""
     made: FieldSet = {}
     for name, member in value.items():
         below, owned = _set_below(member, member_type(of, name))
@@ -52,9 +53,13 @@ def _set_below(value: Any, of: Type) -> tuple[FieldSet, bool]:
 
 def _set_of_items(items: list[Any], of: ListType) -> FieldSet:
     made: FieldSet = {}
-    for key, alike in grouped(items, of).items():
-        # Repeated items are owned as one.
-        _put(made, key, _set_below(alike[0], of.items)[0] if len(alike) == 1 else {}, True)
+    for item in items:
+        key = item_key_or_none(item, of)
+        if key in made:
+            # Repeated items are owned as one.
+            made[key] = {}
+        elif key:
+            _put(made, key, _set_below(item, of.items)[0], True)
     return made
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import uvicorn
 
+from apiserver.certificates import KeyPair, issue, make_ca
 from apiserver.filters.authentication import Authenticate, AuthenticationConfig, Authenticator, RequestHeaderConfig
 from apiserver.filters.authorization import Authorize, with_exceptions
 from apiserver.filters.limits import Deadline, InFlight
@@ -28,7 +29,6 @@ from apiserver.http.respond import format_of, send_bytes, send_status
 from apiserver.machinery.authorization import Decision
 from apiserver.machinery.errors import APIError
 from apiserver.machinery.request import RequestInfo, User
-from apiserver.certificates import KeyPair, issue, make_ca
 from apiserver.tls import Serving, server_config
 
 

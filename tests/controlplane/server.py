@@ -40,6 +40,8 @@ class Server:
     def __init__(self, name: str, directory: Path, flags: Sequence[str], ca_file: Path) -> None:
         self.name = name
         self.directory = directory
+        self.root = ROOT
+        """The folder with the packages that run."""
         self.flags = tuple(flags)
         self.ca_file = ca_file
         self.port = free_port()
@@ -60,7 +62,7 @@ class Server:
     def launch(self) -> Process:
         """Starts it and waits for nothing."""
         flags = (*self.flags, f"--secure-port={self.port}")
-        self.process = Process(self.name, command(*flags), self._log, environment(), cwd=ROOT)
+        self.process = Process(self.name, command(*flags), self._log, environment(), cwd=self.root)
         return self.process
 
     @property

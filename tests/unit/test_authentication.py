@@ -6,6 +6,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from apiserver.certificates import KeyPair, issue, make_ca
 from apiserver.client import ClientError
 from apiserver.filters.authentication import (
     AuthenticationConfig,
@@ -18,7 +19,6 @@ from apiserver.filters.certificates import Authorities
 from apiserver.filters.tokens import Review, ReviewError, read_tokens, reviewed, static_tokens, token_review
 from apiserver.machinery.errors import Object, Unauthorized
 from apiserver.machinery.request import ANONYMOUS, User
-from apiserver.certificates import KeyPair, issue, make_ca
 
 CLIENT_CA, PROXY_CA = make_ca("client-ca"), make_ca("front-proxy-ca")
 PROXY_NAME = "front-proxy-client"

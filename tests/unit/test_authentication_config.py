@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from apiserver.certificates import make_ca
 from apiserver.client import ClientError
 from apiserver.filters.authentication import AuthenticationConfig, RequestHeaderConfig
 from apiserver.filters.authentication_config import PATH, SetupError, follow, load, parse
 from apiserver.machinery.errors import Object
-from apiserver.certificates import make_ca
 
 CA_1, CA_2 = (make_ca(name).cert_pem.decode() for name in ("one", "two"))
 NOTHING = AuthenticationConfig()

@@ -148,8 +148,7 @@ def test_several_field_errors() -> None:
     status = errors.Invalid.of(WEBSITES, "a", [first, second, first]).to_status()
 
     assert status["message"] == (
-        'Website.extensions.example.com "a" is invalid: '
-        "[spec: Required value, spec.n: Invalid value: 101: too much]"
+        'Website.extensions.example.com "a" is invalid: [spec: Required value, spec.n: Invalid value: 101: too much]'
     )
     assert [cause["field"] for cause in status["details"]["causes"]] == ["spec", "spec.n", "spec"]
 

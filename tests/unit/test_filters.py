@@ -4,13 +4,14 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
 
 from apiserver.filters.limits import Deadline, InFlight, time_allowed
-from apiserver.filters.observe import Observe, access, log_access
+from apiserver.filters.observe import AccessLines, Observe, access
 from apiserver.http.asgi import Application, Message, Receive, Scope, Send
 from apiserver.http.body import read_body
 from apiserver.http.drain import Drain
@@ -122,14 +123,47 @@ async def test_log_entry() -> None:
     }
 
 
-async def test_log_line(caplog: pytest.LogCaptureFixture) -> None:
-    """The log has one line of JSON a request, and none where the level says so."""
+async def test_log_lines(caplog: pytest.LogCaptureFixture) -> None:
+    """Lines of JSON are gathered into one record; while the server ends each is written at once."""
     caplog.set_level(logging.INFO, access.name)
-    log_access({"code": 200, "user": "a\nb"})
-    assert [json.loads(record.getMessage()) for record in caplog.records] == [{"code": 200, "user": "a\nb"}]
+    drain = Drain()
+    lines = AccessLines(drain)
+    for entry in ({"code": 200, "user": "a\nb"}, {"code": 404}):
+        lines(entry)
+    assert not caplog.records
+    lines.flush()
+    lines.flush()
+    (record,) = caplog.records
+    assert [json.loads(line) for line in record.getMessage().splitlines()] == [
+        {"code": 200, "user": "a\nb"},
+        {"code": 404},
+    ]
+    drain.begin()
+    lines({})
+    assert len(caplog.records) == 2
+
+
+async def test_no_log_lines(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is gathered where the level says so."""
     caplog.set_level(logging.WARNING, access.name)
-    log_access({})
-    assert len(caplog.records) == 1
+    lines = AccessLines(Drain())
+    lines({})
+    caplog.set_level(logging.INFO, access.name)
+    lines.flush()
+    assert not caplog.records
+
+
+async def test_log_lines_in_time(caplog: pytest.LogCaptureFixture) -> None:
+    """Without further requests the lines are written all the same."""
+    caplog.set_level(logging.INFO, access.name)
+    written = asyncio.Event()
+    handler = logging.Handler()
+    handler.emit = lambda record: written.set()  # type: ignore[method-assign]
+    access.addHandler(handler)
+    AccessLines(Drain())({})
+    await written.wait()
+    access.removeHandler(handler)
+    assert caplog.records[0].getMessage() == "{}"
 
 
 async def test_only_http_gets_in() -> None:
@@ -233,6 +267,35 @@ async def test_deadline() -> None:
     }
     answer = await call(*limited(Deadline(hangs_late, 0.001), "/x"))
     assert (answer.code, answer.complete) == (200, False)
+
+
+async def test_deadline_and_cancellation() -> None:
+    """Who cancels the request itself gets the cancellation, not an answer."""
+    entered = asyncio.Event()
+
+    async def hangs_noted(scope: Scope, _: Receive, send: Send) -> None:
+        entered.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(call(*limited(Deadline(hangs_noted), "/x")))
+    await entered.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_late_all_the_same() -> None:
+    """A handler that finishes in spite of its deadline leaves no cancellation behind."""
+
+    async def stubborn(scope: Scope, _: Receive, send: Send) -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await ok(scope, _, send)
+
+    assert (await call(*limited(Deadline(stubborn, 0.001), "/x"))).code == 200
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
 
 
 async def test_no_deadline() -> None:
