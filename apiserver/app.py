@@ -114,6 +114,8 @@ def application(
 ) -> Application:
     """The ASGI application: filters around the front door, FastAPI behind it for whatever is no resource."""
     metrics = Metrics(stores.keys())
+    for store in stores.values():
+        metrics.track_objects(str(store.kind.resource), partial(cacher.count, store.prefix))
     served = [store.kind for store in stores.values()]
     rest = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     rest.include_router(documents.router(served, f"{settings.bind_address}:{settings.secure_port}"))

@@ -22,8 +22,8 @@ Stores = Mapping[tuple[str, str, str], Store]
 
 @dataclass(frozen=True)
 class Environment:
-    """`kinds` are served beside the server's own; `admit` says what speaks against creating an object of a kind; `tasks`
-    run beside the server; `checks` are named conditions of readiness."""
+    """`kinds` are served beside the server's own; `admit` says what speaks against creating an object of a kind;
+    `tasks` run beside the server; `checks` are named conditions of readiness."""
 
     client: Client
     authenticator: Authenticator

@@ -126,6 +126,10 @@ class Cacher:
         """Whether the storage has been listed."""
         return self._revision > 0
 
+    def count(self, prefix: str) -> int:
+        """How many keys begin with `prefix`, from memory."""
+        return bisect_left(self._keys, prefix + LAST) - bisect_left(self._keys, prefix)
+
     async def wait_ready(self) -> None:
         """Returns when `ready`."""
         if not self.ready:

@@ -8,7 +8,7 @@ from typing import Any
 from apiserver.endpoints import representation, scale
 from apiserver.endpoints.exchange import Exchange, success_status
 from apiserver.machinery import codec, errors, gojson
-from apiserver.machinery.authorization import forbidden
+from apiserver.machinery.authorization import AuthorizationError, forbidden
 from apiserver.machinery.codec import Decoded, Refused
 from apiserver.machinery.encoding import encode
 from apiserver.machinery.errors import APIError, BadRequest, Invalid, Object, Resource
@@ -228,9 +228,12 @@ def _to_store(exchange: Exchange, options: WriteQuery) -> WriteOptions:
 
 
 async def _authorize_create(exchange: Exchange) -> None:
-    """An apply that creates needs the right to create, too (wire.md 2.3). Raises Forbidden."""
+    """An apply that creates needs the right to create, too (wire.md 2.3). Raises Forbidden, InternalError."""
     info = replace(exchange.info, verb="create")
-    decision = await exchange.state["authorize"](exchange.user, info)
+    try:
+        decision = await exchange.state["authorize"](exchange.user, info)
+    except AuthorizationError as error:
+        raise errors.InternalError(str(error)) from error
     if not decision.allowed:
         raise forbidden(exchange.user, info, decision.reason)
 

@@ -48,8 +48,13 @@ def decode_with_duplicates(data: bytes) -> tuple[Any, list[str]]:
     """Like `decode`, with the paths of repeated keys, such as `spec.list[0].foo`: in the document's order, each once,
     at most 100 (sigs.k8s.io/json's strict decoding). Raises GoJSONError."""
     value = decode(data)
+    try:
+        written = orjson.dumps(value)
+    except TypeError:
+        # It reads deeper documents than it can write.
+        raise GoJSONError("exceeded max depth") from None
     # A dropped member takes at least its own colon along; escaped colons could hide that.
-    if data.count(b":") == orjson.dumps(value).count(b":") and not _ESCAPED_COLON.search(data):
+    if data.count(b":") == written.count(b":") and not _ESCAPED_COLON.search(data):
         return value, []
     pairs = json.loads(data.decode("utf-8", "replace"), object_pairs_hook=_Pairs, parse_int=_parse_int)
     paths = dict.fromkeys(_duplicates(pairs, ""))

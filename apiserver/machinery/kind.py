@@ -15,7 +15,7 @@ Validate = Callable[[Object, Object | None], Sequence[FieldError]]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A printer column; `path` is a JSONPath such as `.spec.gitRepo`. Priority 0 is always shown, above it by -o wide."""
+    """A printer column; `path` is a JSONPath such as `.spec.gitRepo`. Priority 0 is always shown, more by -o wide."""
 
     name: str
     path: str
@@ -41,7 +41,7 @@ class Scale:
 class Kind:
     """One API kind. Only the first four and `spec` are needed; `spec=None` is a kind without a schema: any fields.
 
-    validate(new, old) returns field errors beyond what the models say; old is None on create. It must not change either.
+    validate(new, old) returns field errors beyond what the models say; old is None on create. It changes neither.
     selectable_fields are JSON paths without the leading dot, beside metadata.name and metadata.namespace.
     """
 

@@ -161,8 +161,9 @@ def track_update(
     if not managed and live is not None:
         return new
     write = Write(manager, api_version, subresource, now, reset)
+    before = with_managed(live, {}) if live else {}
     try:
-        return with_managed(new, updated(managed, live or {}, new, type_of(schema), write))
+        return with_managed(new, updated(managed, before, new, type_of(schema), write))
     except TypedError:
         return new
 

@@ -6,7 +6,7 @@ Nothing below knows objects, nothing above knows keys. Objects that come out are
 import builtins
 import secrets
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
@@ -44,8 +44,8 @@ async def admit_all(_: Object) -> None:
 
 
 class Store:
-    """One kind's objects. `root` is the prefix of every kind's keys, such as /registry; `admit_create` raises what
-    speaks against creating an object."""
+    """One kind's objects, under keys that begin with `prefix`. `root` is the prefix of every kind's keys, such as
+    /registry; `admit_create` raises what speaks against creating an object."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Store:
     ) -> None:
         self.kind = kind
         self._storage = storage
-        self._prefix = "".join(f"{part}/" for part in (root, kind.group, kind.plural) if part)
+        self.prefix = "".join(f"{part}/" for part in (root, kind.group, kind.plural) if part)
         self._admit_create = admit_create
         self._clock = clock
 
@@ -65,7 +65,7 @@ class Store:
         return self._range(namespace) + name
 
     def _range(self, namespace: str) -> str:
-        return f"{self._prefix}{namespace}/" if namespace and self.kind.namespaced else self._prefix
+        return f"{self.prefix}{namespace}/" if namespace and self.kind.namespaced else self.prefix
 
     def _now(self) -> str:
         return self._clock().strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -326,7 +326,7 @@ class Store:
                 continue
         return found
 
-    async def watch(self, namespace: str = "", options: WatchOptions = WatchOptions()) -> AsyncIterator[WatchEvent]:
+    async def watch(self, namespace: str = "", options: WatchOptions = WatchOptions()) -> AsyncGenerator[WatchEvent]:
         """The batches of `watch_batches`, one event at a time."""
         async with aclosing(self.watch_batches(namespace, options)) as batches:
             async for batch, _ in batches:

@@ -1,6 +1,7 @@
 """A real etcd for tests, which can be killed and started again on the same ports and data."""
 
 import http.client
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,16 @@ class Etcd:
         if self._process:
             self._process.kill()
             self._process = None
+
+    def freeze(self) -> None:
+        """It keeps its connections and answers nothing, as behind a broken network."""
+        if self._process:
+            self._process.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """The end of `freeze`."""
+        if self._process:
+            self._process.signal(signal.SIGCONT)
 
     def restart(self) -> None:
         """Kills it and starts it again."""

@@ -3,6 +3,7 @@
 import time
 
 import httpx
+import pytest
 
 from tests.controlplane.process import eventually
 from tests.controlplane.secure_etcd import SecureEtcd
@@ -33,18 +34,21 @@ GO_ON = [
 ]
 
 
-def test_outage_and_recovery(own_server: Server, own_etcd: SecureEtcd) -> None:
-    """The whole course of an outage, on one server that is never restarted."""
+@pytest.mark.parametrize("outage", ["killed", "frozen"])
+def test_outage_and_recovery(own_server: Server, own_etcd: SecureEtcd, outage: str) -> None:
+    """The whole course of an outage, on one server that is never restarted: refused connections, or no answers."""
+    etcd = own_etcd.etcd
+    begin, end = (etcd.kill, etcd.start) if outage == "killed" else (etcd.freeze, etcd.thaw)
     with own_server.http() as client, Watch(own_server, COLLECTION) as watch:
         before = client.post(COLLECTION, json=website("before"))
         assert before.status_code == httpx.codes.CREATED, before.text
         watch.wait_for("ADDED", "before", 10.0)
-        own_etcd.kill()
+        begin()
         _assert_refusals(client, before.json())
         assert {path: client.get(path).status_code for path in GO_ON} == dict.fromkeys(GO_ON, httpx.codes.OK)
         eventually(lambda: not own_server.ready(), 15.0, "/readyz is false")
         assert not watch.ended.is_set(), f"the open watch ended: {watch.failure}"
-        own_etcd.start()
+        end()
         back = time.monotonic()
         eventually(lambda: _created(client, "after"), RECOVERED_WITHIN, "a create succeeds again")
         eventually(own_server.ready, RECOVERED_WITHIN - (time.monotonic() - back), "/readyz is ok again")

@@ -1,0 +1,140 @@
+"""Items and watch events: decoded and encoded once, and what a selector makes of a write."""
+
+import orjson
+import pytest
+
+from apiserver.machinery.errors import Object
+from apiserver.registry.item import Item, WatchEvent, at_revision, item_of, to_stored, watch_event
+from storage.interface import Event, KeyValue
+
+
+def stored(color: str, revision: int) -> KeyValue:
+    obj = {"metadata": {"name": "a", "labels": {"color": color}}, "kind": "Widget"}
+    return KeyValue("/widgets/a", to_stored(obj), revision)
+
+
+def is_red(obj: Object) -> bool:
+    return bool(obj["metadata"]["labels"]["color"] == "red")
+
+
+
+def event(before: str | None, after: str | None) -> Event:
+    """A write at revision 8 to an object of revision 5."""
+    return Event(8, stored(after, 8) if after else None, stored(before, 5) if before else None)
+
+
+def test_wire_is_made_once() -> None:
+    """An item's JSON has sorted keys and is the same object every time."""
+    item = Item({"b": 1, "a": "<"})
+
+    assert item.wire == b'{"a":"\\u003c","b":1}'
+    assert item.wire is item.wire
+
+
+def test_item_of_a_revision() -> None:
+    """The revision is the object's resourceVersion."""
+    item = item_of(stored("red", 7))
+
+    assert item.meta == {"name": "a", "labels": {"color": "red"}, "resourceVersion": "7"}
+
+
+def test_item_is_shared() -> None:
+    """Every reader of a revision gets the same item."""
+    kv = stored("red", 7)
+
+    assert item_of(kv) is item_of(kv)
+
+
+def test_stored_bytes() -> None:
+    """What is stored has sorted keys and neither resourceVersion nor selfLink, so equal objects are equal bytes."""
+    obj = {"spec": {}, "metadata": {"resourceVersion": "7", "name": "a", "selfLink": "x"}, "kind": "Widget"}
+
+    assert to_stored(obj) == b'{"kind":"Widget","metadata":{"name":"a"},"spec":{}}'
+    assert obj["metadata"] == {"resourceVersion": "7", "name": "a", "selfLink": "x"}
+
+
+def test_at_revision() -> None:
+    """A new revision is another object; the old one stays."""
+    old: Object = {"metadata": {"name": "a", "resourceVersion": "7"}, "spec": {}}
+
+    assert at_revision(old, 8)["metadata"] == {"name": "a", "resourceVersion": "8"}
+    assert old["metadata"]["resourceVersion"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "event_type"),
+    [(None, "red", "ADDED"), ("red", "blue", "MODIFIED"), ("red", None, "DELETED")],
+)
+def test_events_without_selector(before: str | None, after: str | None, event_type: str) -> None:
+    """A create, an update and a delete."""
+    made = watch_event(event(before, after), None)
+
+    assert made is not None
+    assert made.type == event_type
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "event_type"),
+    [
+        (None, "red", "ADDED"),
+        (None, "blue", None),
+        ("blue", "red", "ADDED"),
+        ("red", "red", "MODIFIED"),
+        ("red", "blue", "DELETED"),
+        ("blue", "blue", None),
+        ("red", None, "DELETED"),
+        ("blue", None, None),
+    ],
+)
+def test_events_with_selector(before: str | None, after: str | None, event_type: str | None) -> None:
+    """An object that starts to match is added, one that stops is deleted, one that does not match is not seen."""
+    made = watch_event(event(before, after), is_red)
+
+    assert (made.type if made else None) == event_type
+
+
+@pytest.mark.parametrize("after", [None, "blue"])
+def test_deleted_object(after: str | None) -> None:
+    """A deleted object, or one that stopped matching, is its last matching state at the revision of the write."""
+    made = watch_event(event("red", after), is_red)
+
+    assert made is not None
+    assert made.item.meta == {"name": "a", "labels": {"color": "red"}, "resourceVersion": "8"}
+
+
+def test_line() -> None:
+    """An event is one line of JSON, made once."""
+    made = WatchEvent("ADDED", Item({"kind": "Widget"}))
+
+    assert made.line == b'{"type":"ADDED","object":{"kind":"Widget"}}\n'
+    assert made.line is made.line
+    assert orjson.loads(made.line)["type"] == "ADDED"
+
+
+def test_events_are_shared() -> None:
+    """All watchers that see the same type of event get the same one, whatever their selectors."""
+    happened = event("red", "red")
+
+    assert watch_event(happened, None) is watch_event(happened, is_red)
+
+
+def test_event_shares_the_item() -> None:
+    """An event's object is the one that lists of that revision show."""
+    happened = event("blue", "red")
+    added, modified = watch_event(happened, is_red), watch_event(happened, None)
+
+    assert happened.kv is not None
+    assert added is not None
+    assert modified is not None
+    assert (added.type, modified.type) == ("ADDED", "MODIFIED")
+    assert added.item is modified.item is item_of(happened.kv)
+
+
+def test_deletions_are_shared() -> None:
+    """The last state at the deletion's revision is made once; the revision before keeps its own."""
+    happened = event("red", None)
+    first, second = watch_event(happened, None), watch_event(happened, is_red)
+
+    assert first is second
+    assert happened.previous is not None
+    assert item_of(happened.previous).meta["resourceVersion"] == "5"
