@@ -7,10 +7,10 @@ from typing import Any
 
 from apiserver.http.asgi import Headers, Receive, Scope, Send
 from apiserver.http.body import read_body
-from apiserver.http.negotiation import JSON, YAML, Format, negotiate, wants_pretty
-from apiserver.http.respond import send_bytes, send_status
+from apiserver.http.negotiation import YAML, Format, negotiate, wants_pretty
+from apiserver.http.respond import format_of, send_bytes, send_status
 from apiserver.machinery.encoding import encode_ordered, indent, to_yaml
-from apiserver.machinery.errors import APIError, NotAcceptable, Object
+from apiserver.machinery.errors import APIError, Object
 from apiserver.machinery.request import RequestInfo, User
 
 _GZIP_FROM = 128 * 1024
@@ -20,9 +20,10 @@ _WARNING_BUDGET, _WARNING_LIMIT = 4096, 256
 class Exchange:
     """A request with its answer's format; the filters have put identity and RequestInfo into the scope's state."""
 
-    __slots__ = ("_format", "_headers", "info", "receive", "send", "state", "warnings")
+    __slots__ = ("_format", "_headers", "_scope", "info", "receive", "send", "state", "warnings")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope = scope
         self.state: MutableMapping[str, Any] = scope["state"]
         self.info: RequestInfo = self.state["info"]
         self.receive, self.send = receive, send
@@ -73,12 +74,8 @@ class Exchange:
         await send_bytes(self.send, code, data, headers)
 
     async def reply_error(self, error: APIError) -> None:
-        """A Status in the negotiated media type; where none can be negotiated, indented JSON."""
-        try:
-            chosen = Format(self.format.media_type, self._pretty)
-        except NotAcceptable:
-            chosen = Format(JSON, pretty=True)
-        await send_status(self.send, error, chosen, _warning_headers(self.warnings))
+        """A Status, in the media type that is asked for, watch or not."""
+        await send_status(self.send, error, format_of(self._scope), _warning_headers(self.warnings))
 
 
 async def _off_loop(convert: Callable[[bytes], bytes], data: bytes) -> bytes:

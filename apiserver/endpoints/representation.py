@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from apiserver.http.negotiation import Format
 from apiserver.machinery.encoding import encode
-from apiserver.machinery.errors import NotAcceptable, Object
+from apiserver.machinery.errors import NotAcceptable, Object, Plain
 from apiserver.machinery.kind import Kind
 from apiserver.machinery.table import table
 from apiserver.registry.item import Item, WatchEvent
@@ -15,15 +15,14 @@ _PARTIAL, _PARTIAL_LIST = "PartialObjectMetadata", "PartialObjectMetadataList"
 
 
 def one(kind: Kind, item: Item, chosen: Format, include_object: str = "") -> bytes:
-    """One object as JSON, no newline. Raises NotAcceptable when a list was asked for."""
+    """One object as JSON, no newline. Raises Plain when a list was asked for."""
     if not chosen.target:
         return item.wire
     if chosen.target == "Table":
         meta = {"resourceVersion": item.meta.get("resourceVersion", "")}
         return encode(_table(kind, [item], meta, chosen, include_object))
     if chosen.target == _PARTIAL_LIST:
-        text = f"you requested {_PARTIAL_LIST}, but the requested object is not a list (*unstructured.Unstructured)"
-        raise NotAcceptable(text)
+        raise Plain("content is not a list")
     return encode(_partial(item, chosen))
 
 

@@ -17,6 +17,8 @@ from apiserver.machinery.queryoptions import WriteQuery, check_list, delete_opti
 from apiserver.machinery.request import first
 from apiserver.machinery.selectors import parse_fields, parse_labels
 from apiserver.machinery.strategy import DeleteOptions, wipe_system_fields
+from apiserver.machinery.unmarshal import meta_fault
+from apiserver.machinery.validation import finalizer_warnings
 from apiserver.registry.item import Item
 from apiserver.registry.options import ListOptions, WriteOptions
 from apiserver.registry.store import Store
@@ -73,7 +75,7 @@ async def create(store: Store, exchange: Exchange) -> None:
     obj = await _object(store, exchange, options)
     wipe_system_fields(obj["metadata"])
     _check_namespace(store, exchange, obj)
-    exchange.warn(*filter(None, [codec.dedup_owners(obj["metadata"])]))
+    exchange.warn(*filter(None, [codec.dedup_owners(obj["metadata"])]), *finalizer_warnings(obj["metadata"], {}))
     item = await store.create(obj, _to_store(exchange, options))
     await reply_item(store, exchange, 201, item, chosen.target)
 
@@ -88,6 +90,7 @@ async def update(store: Store, exchange: Exchange) -> None:
     exchange.warn(*filter(None, [codec.dedup_owners(obj["metadata"])]))
 
     def swap(live: Object) -> Object:
+        exchange.warn(*finalizer_warnings(obj["metadata"], live["metadata"]))
         store.check_uid(obj, live)
         if not obj["metadata"].get("resourceVersion"):
             fault = errors.FieldError("FieldValueInvalid", "metadata.resourceVersion", _NO_VERSION)
@@ -125,6 +128,7 @@ async def _patched(store: Store, exchange: Exchange, apply_patch: Patch, body: b
         new = _coerced(store, exchange, document, faults, options)
         _check_name(exchange, new)
         _check_namespace(store, exchange, new)
+        exchange.warn(*finalizer_warnings(new["metadata"], live["metadata"]))
         return new
 
     return await store.update(info.namespace, info.name, change, _to_store(exchange, options), info.subresource)
@@ -137,11 +141,23 @@ def _coerced(store: Store, exchange: Exchange, document: Object, faults: list[st
         fault = errors.invalid("patch", encode(document).decode(), text)
         return Invalid.of(_UNNAMED, "", [fault])
 
+    if text := codec.patched_fault(document):
+        raise refuse(text)
+    _check_version_kept(store, exchange, document)
     decoded = _unwrapped(exchange, lambda: codec.coerce(store.kind, Decoded(document, faults)))
     exchange.warn(*codec.check_faults(decoded.faults, options.field_validation, refuse))
     obj: Object = decoded.tree
     exchange.warn(*filter(None, [codec.dedup_owners(obj["metadata"])]))
     return obj
+
+
+def _check_version_kept(store: Store, exchange: Exchange, document: Object) -> None:
+    """A patch to another apiVersion is a field error of the object that it would become. Raises Invalid."""
+    kind, version = store.kind, document.get("apiVersion") or ""
+    if version != kind.api_version:
+        fault = errors.invalid("apiVersion", version, f"must be {kind.api_version}")
+        became = Resource(version.rpartition("/")[0], kind.plural, kind.kind)
+        raise Invalid.of(became, exchange.info.name, [fault], document["kind"])
 
 
 def _unwrapped(exchange: Exchange, decode: Callable[[], Decoded]) -> Decoded:
@@ -158,28 +174,33 @@ async def _apply(store: Store, exchange: Exchange, body: bytes, options: WriteQu
     try:
         config, duplicates = codec.parse_yaml(body)
     except codec.YAMLError as error:
-        raise BadRequest(f"error decoding YAML: {error}") from error
+        raise BadRequest(f"error decoding YAML: error converting YAML to JSON: {error}") from error
     if duplicates and options.field_validation == "Strict":
         lines = "\n  ".join(["error converting YAML to JSON: yaml: unmarshal errors:", *duplicates])
         raise BadRequest(f"error strict decoding YAML: {lines}")
     if options.field_validation != "Ignore":
         exchange.warn(*duplicates)
+    if info.subresource:
+        # Whether the object is there counts before what is applied to it.
+        await store.get(info.namespace, info.name)
     _check_apply(store, exchange, config)
     return await store.apply(info.namespace, info.name, config, _to_store(exchange, options), info.subresource)
 
 
 def _check_apply(store: Store, exchange: Exchange, config: Any) -> None:
     """The parts of an applied configuration that say which object it is about."""
-    if not isinstance(config, dict) or not isinstance(config.get("metadata", {}), dict):
-        raise BadRequest("error decoding YAML: the configuration is not an object")
-    if config.get("apiVersion") != store.kind.api_version:
-        text = f"Specified patch version: {config.get('apiVersion', '')}, expected: {store.kind.api_version}"
-        raise BadRequest(f"Incorrect version specified in apply patch. {text}")
-    if config.get("kind") != store.kind.kind:
-        raise BadRequest(f"invalid object type: {config['apiVersion']}, Kind={config.get('kind', '')}")
-    meta = config.setdefault("metadata", {})
-    if meta.get("name", exchange.info.name) != exchange.info.name:
-        _check_name(exchange, config)
+    if not isinstance(config, dict):
+        text = "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal"
+        raise BadRequest(
+            f"error decoding YAML: {text} {gojson.type_name(config)} into Go value of type map[string]interface {{}}"
+        )
+    version, kind = config.get("apiVersion", ""), config.get("kind", "")
+    if (version, kind) != (store.kind.api_version, store.kind.kind):
+        raise BadRequest(f"invalid object type: {version}, Kind={kind}")
+    meta = config["metadata"] = config.get("metadata") or {}
+    if not isinstance(meta, dict):
+        raise BadRequest(f"error decoding YAML: {meta_fault(meta)}")
+    _check_name(exchange, config)
     if store.kind.namespaced and meta.get("namespace", exchange.info.namespace) != exchange.info.namespace:
         raise BadRequest(_OTHER_NAMESPACE)
 
@@ -254,6 +275,8 @@ async def _object(store: Store, exchange: Exchange, options: WriteQuery) -> Obje
 
 def _check_name(exchange: Exchange, obj: Object) -> None:
     name, wanted = obj["metadata"].get("name", ""), exchange.info.name
+    if not name:
+        raise BadRequest(f"the name of the object ({wanted} based on URL) was undeterminable: name must be provided")
     if name != wanted:
         raise BadRequest(f"the name of the object ({name}) does not match the name on the URL ({wanted})")
 

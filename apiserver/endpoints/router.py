@@ -67,6 +67,8 @@ def _handler(route: Route, info: RequestInfo) -> Handler:
             raise errors.NotFound.of(route.store.kind.resource, info.name)
         handlers = found
     handler = handlers.get(info.verb)
-    if handler is None or info.method == "HEAD" or (info.verb == "create" and info.name):
-        raise errors.MethodNotAllowed
+    if handler is None:
+        raise errors.MethodNotAllowed.on(route.store.kind.resource, info.verb or info.method.lower())
+    if info.verb in ("update", "patch") and not info.name:
+        raise errors.BadRequest("name must be provided")
     return handler

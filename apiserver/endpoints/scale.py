@@ -6,7 +6,7 @@ from apiserver.endpoints.exchange import Exchange
 from apiserver.machinery import codec, errors
 from apiserver.machinery.codec import YAMLError
 from apiserver.machinery.encoding import encode
-from apiserver.machinery.errors import BadRequest, Invalid, Object, Resource
+from apiserver.machinery.errors import BadRequest, Object
 from apiserver.machinery.jsonpath import compile_path, set_path
 from apiserver.machinery.kind import Kind, Scale
 from apiserver.machinery.patch import APPLY, PATCH_TYPES, PATCHES
@@ -16,7 +16,6 @@ from apiserver.registry.item import Item
 from apiserver.registry.options import WriteOptions
 from apiserver.registry.store import Store
 
-_SCALE = Resource("autoscaling", "scales", "Scale")
 _META = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
@@ -42,9 +41,6 @@ def _scaled(kind: Kind, parent: Object, scale: Object) -> Object:
     replicas = (scale.get("spec") or {}).get("replicas", 0)
     if not isinstance(replicas, int) or isinstance(replicas, bool):
         raise BadRequest("Scale.spec.replicas must be an integer")
-    if replicas < 0:
-        fault = errors.invalid("spec.replicas", replicas, "must be greater than or equal to 0")
-        raise Invalid.of(_SCALE, parent["metadata"]["name"], [fault])
     changed = set_path(parent, _paths(kind).spec_replicas, replicas)
     version = (scale.get("metadata") or {}).get("resourceVersion")
     return {**changed, "metadata": {**parent["metadata"], **({"resourceVersion": version} if version else {})}}
@@ -104,7 +100,7 @@ def _applied(body: bytes) -> Any:
     try:
         config, _ = codec.parse_yaml(body)
     except YAMLError as error:
-        raise BadRequest(f"error decoding YAML: {error}") from error
+        raise BadRequest(f"error decoding YAML: error converting YAML to JSON: {error}") from error
     if not isinstance(config, dict) or config.get("kind") != "Scale":
         raise BadRequest("invalid object type: an autoscaling/v1 Scale is expected")
     return config

@@ -221,8 +221,10 @@ def coerce(kind: Kind, decoded: Decoded) -> Decoded:
     """The tree as this kind's object; unknown fields are added to the faults. Raises BadRequest, Refused."""
     tree: Object = decoded.tree
     if tree.get("apiVersion") != kind.api_version:
-        # No schema is known for a version that is not served.
-        foreign = [f'unknown field "{key}"' for key in tree if key not in ("apiVersion", "kind", "metadata")]
+        # No schema is known for a version of the group that is not served.
+        same_group = (tree.get("apiVersion") or "").rpartition("/")[0] == kind.group
+        others = [key for key in tree if key not in ("apiVersion", "kind", "metadata")] if same_group else []
+        foreign = [f'unknown field "{key}"' for key in others]
         expected = f"does not match the expected API version ({kind.api_version})"
         error = BadRequest(f"the API version in the data ({tree.get('apiVersion') or ''}) {expected}")
         raise Refused(error, decoded.faults + foreign)
@@ -237,6 +239,13 @@ def coerce(kind: Kind, decoded: Decoded) -> Decoded:
         raise Refused(errors.Invalid.of(kind.resource, name, [fault], str(obj.get("kind"))), faults)
     apply_defaults(obj, kind.schema)
     return Decoded(obj, faults)
+
+
+def patched_fault(document: Object) -> str:
+    """Why a patch's result cannot be read as an object at all, "" when it can."""
+    if not document.get("kind"):
+        return f"Object 'Kind' is missing in '{orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()}'"
+    return _type_meta_fault(document) or meta_fault(document.get("metadata"))
 
 
 class Refused(Exception):

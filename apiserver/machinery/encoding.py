@@ -12,6 +12,7 @@ _ESCAPES = (
     *(("\u2028".encode(), b"\\u2028"), ("\u2029".encode(), b"\\u2029")),
 )
 _STRING_TAG = "tag:yaml.org,2002:str"
+_LINE = 80
 # Truth values, numbers and dates that PyYAML reads as strings, other readers do not; Go's writer quotes them.
 _AMBIGUOUS = re.compile(
     r"[yYnN]|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?0[xXoObB][0-9a-fA-F_]+|\d{4}-\d{1,2}-\d{1,2}"
@@ -59,4 +60,4 @@ _Dumper.add_representer(str, _represent_str)
 def to_yaml(data: bytes) -> bytes:
     """JSON bytes as YAML, keys sorted."""
     tree = orjson.loads(data)
-    return yaml.dump(tree, Dumper=_Dumper, allow_unicode=True, width=1 << 30, sort_keys=True).encode()
+    return yaml.dump(tree, Dumper=_Dumper, allow_unicode=True, width=_LINE, sort_keys=True).encode()

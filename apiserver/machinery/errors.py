@@ -47,6 +47,9 @@ class APIError(Exception):
         self.retry_after = retry_after
         self.continue_token = ""
 
+    def __str__(self) -> str:
+        return self.message
+
     def to_status(self) -> Object:
         """The `Status` object, keys in Go's order (wire.md 0.1 item 39)."""
         metadata = {"continue": self.continue_token} if self.continue_token else {}
@@ -106,8 +109,10 @@ class NotFound(APIError):
 class MethodNotAllowed(APIError):
     code, reason = 405, "MethodNotAllowed"
 
-    def __init__(self) -> None:
-        super().__init__("the server does not allow this method on the requested resource", {})
+    @classmethod
+    def on(cls, resource: Resource, verb: str) -> "MethodNotAllowed":
+        text = f'{verb} is not supported on resources of kind "{resource}"'
+        return cls(text, _details("", resource))
 
 
 class NotAcceptable(APIError):

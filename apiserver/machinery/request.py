@@ -95,15 +95,14 @@ def parse_request(method: str, path: str, raw_query: bytes) -> RequestInfo:
             rest = rest[2:]
     info.resource = rest[0]
     info.name = rest[1] if len(rest) > 1 else ""
-    info.subresource = "/".join(rest[2:])
+    info.subresource = rest[2] if len(rest) > 2 else ""
     info.collection = not info.name
     _refine_verb(info)
     return info
 
 
 def _refine_verb(info: RequestInfo) -> None:
-    watching = info.verb == "watch" or (info.verb == "get" and truthy(info.query, "watch"))
-    if watching:
+    if info.verb == "get" and info.collection and truthy(info.query, "watch"):
         info.verb = "watch"
     elif info.collection:
         info.verb = _COLLECTION_VERBS.get(info.verb, info.verb)

@@ -8,7 +8,6 @@ order of checks are those that kube-apiserver gives for a custom resource (k8s.i
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
 from datetime import date
 from functools import lru_cache
 from typing import Any
@@ -110,10 +109,17 @@ def prune(value: Any, schema: Object, unknown: list[str], path: str = "") -> Any
     if isinstance(value, list):
         items = schema.get("items")
         if items is None:
-            return deepcopy(value)
+            return _copied(value)
         return [prune(item, items, unknown, f"{path}[{index}]") for index, item in enumerate(value)]
     # JSON has no integers: 1.0 and 1e3 are whole numbers too.
     return int(value) if isinstance(value, float) and schema.get("type") == "integer" and value.is_integer() else value
+
+
+def _copied(value: Any) -> Any:
+    """copy.deepcopy for JSON, several times as fast."""
+    if isinstance(value, dict):
+        return {key: _copied(member) for key, member in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value
 
 
 def _prune_object(value: Object, schema: Object, unknown: list[str], path: str) -> Object:
@@ -128,7 +134,7 @@ def _prune_object(value: Object, schema: Object, unknown: list[str], path: str) 
             if member is not None or child.get("nullable"):
                 pruned[key] = prune(member, child, unknown, at)
         elif preserved:
-            pruned[key] = deepcopy(member)
+            pruned[key] = _copied(member)
         else:
             unknown.append(at)
     return pruned
@@ -140,7 +146,7 @@ def apply_defaults(value: Any, schema: Object) -> None:
         properties: Mapping[str, Object] = schema.get("properties", {})
         for key, child in properties.items():
             if key not in value and "default" in child:
-                value[key] = deepcopy(child["default"])
+                value[key] = _copied(child["default"])
             if key in value:
                 apply_defaults(value[key], child)
         rest = schema.get("additionalProperties")
@@ -159,24 +165,25 @@ def validate(value: Any, schema: Object, path: str = "") -> Iterator[FieldError]
 
 
 def _validate_value(value: Any, schema: Object, path: str) -> Iterator[FieldError]:
-    yield from _validate_type(value, schema, path)
-    if isinstance(value, str):
+    actual = type_of(value)
+    if actual != schema.get("type", actual):
+        yield from _validate_type(actual, schema, path)
+    if actual == "string":
         yield from _validate_string(value, schema, path)
-    elif isinstance(value, list):
+    elif actual == "array":
         yield from _validate_list(value, schema, path)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
+    elif actual in ("integer", "number"):
         yield from _validate_number(value, schema, path)
     if value is not None and "enum" in schema and value not in schema["enum"]:
         yield errors.not_supported(path, value, schema["enum"])
-    if isinstance(value, dict):
+    if actual == "object":
         yield from _validate_object(value, schema, path)
 
 
-def _validate_type(value: Any, schema: Object, path: str) -> Iterator[FieldError]:
-    expected, actual = schema.get("type", ""), type_of(value)
-    if not expected or actual == expected or (expected == "number" and actual == "integer"):
-        return
-    if value is None and schema.get("nullable"):
+def _validate_type(actual: str, schema: Object, path: str) -> Iterator[FieldError]:
+    """`actual` is another type than the schema's."""
+    expected = schema["type"]
+    if (actual == "integer" and expected == "number") or (actual == "null" and schema.get("nullable")):
         return
     # A format stands for the type, except before what can have any format.
     if "format" in schema and actual in _GO_FORMATS:
@@ -186,16 +193,18 @@ def _validate_type(value: Any, schema: Object, path: str) -> Iterator[FieldError
 
 def type_of(value: Any) -> str:
     """The JSON Schema name of a value's type."""
-    for name, types in _TYPES:
-        if isinstance(value, types):
-            return name
-    return "null"
+    return _TYPES[type(value)]
 
 
-_TYPES: tuple[tuple[str, type], ...] = (
-    *(("string", str), ("boolean", bool), ("integer", int)),
-    *(("number", float), ("object", dict), ("array", list)),
-)
+_TYPES = {
+    str: "string",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    dict: "object",
+    list: "array",
+    type(None): "null",
+}
 _GO_FORMATS = {"boolean": "", "integer": "int64", "number": "float64", "object": ""}
 
 

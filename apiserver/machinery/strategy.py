@@ -3,12 +3,14 @@
 All are pure: clock and ids come as arguments, objects are JSON trees that the caller owns.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from apiserver.machinery import errors
 from apiserver.machinery.errors import FieldError, Invalid, Object
-from apiserver.machinery.jsonpath import compile_path
+from apiserver.machinery.gofmt import go_type, go_value
+from apiserver.machinery.jsonpath import simple_keys
 from apiserver.machinery.kind import Kind
 from apiserver.machinery.schema import validate, validate_model
 from apiserver.machinery.validation import validate_meta, validate_meta_update
@@ -16,6 +18,7 @@ from apiserver.machinery.validation import validate_meta, validate_meta_update
 SYSTEM_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 GENERATED_SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 _BASE_LENGTH = 58
+_MAX_INT32 = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,7 @@ def before_update(kind: Kind, new: Object, old: Object, subresource: str = "") -
     _restore_system_fields(meta, before)
     if _spec_of(kind, new) != _spec_of(kind, old):
         meta["generation"] = before.get("generation", 0) + 1
-    # Both the generic rules and the kind's strategy check metadata, so each cause is listed twice.
-    found = _validate_object(kind, new, old, validate_meta_update(meta, before) * 2)
+    found = _validate_object(kind, new, old, validate_meta_update(meta, before))
     _raise_invalid(kind, meta.get("name", ""), found)
     return new
 
@@ -109,11 +111,31 @@ def _validate_object(kind: Kind, obj: Object, old: Object | None, found: list[Fi
 
 
 def _validate_scale(kind: Kind, obj: Object) -> list[FieldError]:
-    if kind.scale is None:
-        return []
-    counts = {path: compile_path(path)(obj) for path in (kind.scale.spec_replicas, kind.scale.status_replicas)}
-    text = "should be a non-negative integer"
-    return [errors.invalid(path, n, text) for path, n in counts.items() if isinstance(n, int) and n < 0]
+    """What /scale reads must be there in the right types (apiextensions `customresource/validator.go`)."""
+    paths = (kind.scale.spec_replicas, kind.scale.status_replicas) if kind.scale else ()
+    return [fault for path in paths for fault in _validate_count(obj, path)]
+
+
+def _validate_count(obj: Object, path: str) -> Iterator[FieldError]:
+    value: Any = obj
+    for key in simple_keys(path):
+        if not isinstance(value, dict):
+            yield _inaccessible(path, value, "map[string]interface{}")
+            return
+        if key not in value:
+            return
+        value = value[key]
+    if not isinstance(value, int) or isinstance(value, bool):
+        yield _inaccessible(path, value, "int64")
+    elif value < 0:
+        yield errors.invalid(path, value, "should be a non-negative integer")
+    elif value > _MAX_INT32:
+        yield errors.invalid(path, value, f"should be less than or equal to {_MAX_INT32}")
+
+
+def _inaccessible(path: str, value: Any, expected: str) -> FieldError:
+    found = f"{go_value(value)} is of the type {go_type(value)}, expected {expected}"
+    return errors.invalid(path, 0, f"{path} accessor error: {found}")
 
 
 def _raise_invalid(kind: Kind, name: str, found: Sequence[FieldError]) -> None:

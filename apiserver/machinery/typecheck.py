@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from apiserver.machinery.errors import Object, quoted
+from apiserver.machinery.errors import Object
 from apiserver.machinery.fieldset import element_text
 from apiserver.machinery.fieldtype import LIST, MAP, SCALAR, ListType, MapType, Type, TypedError, item_key, shape_of
+from apiserver.machinery.gofmt import go_syntax, go_type, go_value
 
 
 def check(value: Object, of: MapType) -> None:
@@ -20,7 +21,7 @@ def _fault(path: str, text: str) -> str:
 
 
 def _check_members(value: Object, of: MapType, path: str) -> Iterator[str]:
-    for name, member in value.items():
+    for name, member in sorted(value.items()):
         declared = of.fields.get(name) or of.element
         if declared is None:
             yield _fault(f"{path}.{name}", "field not declared in schema")
@@ -39,7 +40,7 @@ def _check(value: Any, of: Type, path: str) -> Iterator[str]:
     elif shape == LIST and of.list and isinstance(value, list):
         yield from _check_items(value, of.list, path)
     else:
-        yield _fault(path, f"expected {shape}, got &{{{_go_value(value)}}}")
+        yield _fault(path, f"expected {shape}, got &{{{go_value(value)}}}")
 
 
 def _check_items(items: list[Any], of: ListType, path: str) -> Iterator[str]:
@@ -62,41 +63,10 @@ def _check_items(items: list[Any], of: ListType, path: str) -> Iterator[str]:
 def _check_scalar(value: Any, scalar: str, path: str) -> Iterator[str]:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if scalar == "numeric" and not is_number:
-        yield _fault(path, f"expected numeric (int or float), got {_go_type(value)}")
+        yield _fault(path, f"expected numeric (int or float), got {go_type(value)}")
     elif scalar == "string" and not isinstance(value, str):
-        yield _fault(path, f"expected string, got &value.valueUnstructured{{Value:{_go_syntax(value)}}}")
+        yield _fault(path, f"expected string, got &value.valueUnstructured{{Value:{go_syntax(value)}}}")
     elif scalar == "boolean" and not isinstance(value, bool):
-        yield _fault(path, f"expected boolean, got &{{{_go_value(value)}}}")
+        yield _fault(path, f"expected boolean, got &{{{go_value(value)}}}")
     elif scalar == "untyped" and isinstance(value, dict | list):
-        yield _fault(path, f"expected any scalar, got &{{{_go_value(value)}}}")
-
-
-def _go_value(value: Any) -> str:
-    """Go's %v."""
-    if isinstance(value, dict):
-        return "map[" + " ".join(f"{key}:{_go_value(member)}" for key, member in sorted(value.items())) + "]"
-    if isinstance(value, list):
-        return "[" + " ".join(map(_go_value, value)) + "]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return "<nil>" if value is None else str(value)
-
-
-def _go_syntax(value: Any) -> str:
-    """Go's %#v."""
-    if isinstance(value, dict):
-        members = ", ".join(f"{quoted(key)}:{_go_syntax(member)}" for key, member in sorted(value.items()))
-        return f"map[string]interface {{}}{{{members}}}"
-    if isinstance(value, list):
-        return f"[]interface {{}}{{{', '.join(map(_go_syntax, value))}}}"
-    if isinstance(value, str):
-        return quoted(value)
-    return "interface {}(nil)" if value is None else _go_value(value)
-
-
-def _go_type(value: Any) -> str:
-    """Go's %T."""
-    names = {dict: "map[string]interface {}", list: "[]interface {}", str: "string", bool: "bool"}
-    return names.get(type(value), "<nil>")
+        yield _fault(path, f"expected any scalar, got &{{{go_value(value)}}}")

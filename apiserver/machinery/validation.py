@@ -3,9 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
+
 from apiserver.machinery import errors, names
 from apiserver.machinery.errors import FieldError, Object
 
+_STANDARD_FINALIZERS = frozenset(("orphan", "foregroundDeletion", "kubernetes"))
+_OWNER = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
 ANNOTATIONS_LIMIT = 256 * 1024
 
 
@@ -80,7 +84,9 @@ def _validate_owners(owners: list[Object]) -> Iterator[FieldError]:
             described = f"{kind}/{owner.get('name', '')}"
             if controller:
                 text = f'Found "true" in references for {controller} and {described}'
-                yield errors.invalid(field, owners, f"Only one reference can have Controller set to true. {text}")
+                shown = orjson.dumps([{key: each[key] for key in _OWNER if key in each} for each in owners]).decode()
+                body = f"Invalid value: {shown}: Only one reference can have Controller set to true. {text}"
+                yield FieldError("FieldValueInvalid", field, body)
             controller = described
 
 
@@ -94,7 +100,17 @@ def _validate_finalizers(finalizers: list[str]) -> Iterator[FieldError]:
 
 
 def validate_meta_update(new: Object, old: Object) -> list[FieldError]:
-    """Field errors of changed metadata: what must stay as it is, and the rules for what may change."""
+    """Field errors of changed metadata. kube-apiserver checks what must stay twice (the generic registry and the
+    resource's strategy) and what may change three times (then again by the schema), and lists each finding."""
+    changeable = [
+        *_validate_labels(new.get("labels") or {}),
+        *_validate_annotations(new.get("annotations") or {}),
+        *_validate_owners(new.get("ownerReferences") or []),
+    ]
+    return [*_validate_kept(new, old), *changeable] * 2 + changeable
+
+
+def _validate_kept(new: Object, old: Object) -> list[FieldError]:
     found = list(_validate_new_finalizers(new, old))
     for field in ("name", "namespace", "uid"):
         found += _immutable(field, new.get(field, ""), old.get(field, ""))
@@ -103,9 +119,6 @@ def validate_meta_update(new: Object, old: Object) -> list[FieldError]:
         found += _immutable(field, new.get(field), old.get(field))
     if new.get("generation", 0) < old.get("generation", 0):
         found.append(errors.invalid("metadata.generation", new.get("generation", 0), "must not be decremented"))
-    found += _validate_labels(new.get("labels") or {})
-    found += _validate_annotations(new.get("annotations") or {})
-    found += _validate_owners(new.get("ownerReferences") or [])
     return found
 
 
@@ -119,3 +132,14 @@ def _validate_new_finalizers(new: Object, old: Object) -> Iterator[FieldError]:
         listed = "[]string{" + ", ".join(errors.quoted(name) for name in sorted(added)) + "}"
         text = "no new finalizers can be added if the object is being deleted, found new finalizers "
         yield errors.forbidden("metadata.finalizers", text + listed)
+
+
+def finalizer_warnings(new: Object, old: Object) -> list[str]:
+    """What is accepted of added finalizers, but not well done (apiextensions `customresource/strategy.go`)."""
+    added = sorted(set(new.get("finalizers") or []) - set(old.get("finalizers") or []))
+    text = "prefer a domain-qualified finalizer name to avoid accidental conflicts with other finalizer writers"
+    return [
+        f"metadata.finalizers: {errors.quoted(name)}: {text}"
+        for name in added
+        if "/" not in name and name not in _STANDARD_FINALIZERS
+    ]

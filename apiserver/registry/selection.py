@@ -25,10 +25,17 @@ def narrowed(namespace: str, fields: FieldSelector | None) -> str:
     return namespace or (fields and fields.exact("metadata.namespace")) or ""
 
 
+def check_integer(text: str) -> None:
+    """Raises Plain where an object's resourceVersion is no unsigned integer."""
+    if not (text.isascii() and text.isdigit()):
+        raise errors.Plain(f"strconv.ParseUint: parsing {errors.quoted(text)}: invalid syntax")
+
+
 def parse_resource_version(text: str, error: type[APIError], prefix: str = "") -> int:
     """The revision in a resourceVersion; raises `error` in Go's words where it is no unsigned integer."""
     if text.isascii() and text.isdigit() and int(text) < 2**64:
-        return int(text)
+        # A storage's revisions are signed, and it may ask for the next one.
+        return min(int(text), 2**63 - 2)
     fault = "value out of range" if text.isascii() and text.isdigit() else "invalid syntax"
     quoted = errors.quoted(text)
     raise error(f"{prefix}resourceVersion: Invalid value: {quoted}: strconv.ParseUint: parsing {quoted}: {fault}")

@@ -15,11 +15,20 @@ from apiserver.machinery import continuation, errors, managedfields, strategy
 from apiserver.machinery.apply import apply
 from apiserver.machinery.errors import APIError, Object
 from apiserver.machinery.kind import Kind
-from apiserver.machinery.schema import apply_defaults
+from apiserver.machinery.meta import OBJECT_META
+from apiserver.machinery.schema import apply_defaults, prune
 from apiserver.machinery.strategy import DeleteOptions
 from apiserver.registry.item import Item, WatchEvent, at_revision, item_of, to_stored, watch_event
 from apiserver.registry.options import ItemList, ListOptions, WatchOptions, WriteOptions
-from apiserver.registry.selection import Matches, Position, matcher, narrowed, parse_resource_version, position
+from apiserver.registry.selection import (
+    Matches,
+    Position,
+    check_integer,
+    matcher,
+    narrowed,
+    parse_resource_version,
+    position,
+)
 from apiserver.registry.translation import translated, translated_continue, translated_watch
 from storage.interface import KeyValue, Page, Progress, RevisionConflict, Storage
 
@@ -208,6 +217,9 @@ class Store:
             now=self._now(),
             reset=self._reset(subresource),
         )
+        # A null is an absent member, as in a decoded body.
+        meta = prune(new.pop("metadata"), OBJECT_META, [], "metadata")
+        new = {**prune(new, self.kind.schema, []), "metadata": meta}
         apply_defaults(new, self.kind.schema)
         return new
 
@@ -291,6 +303,7 @@ class Store:
         """Checks the resourceVersion that the change is based on, then the rules of the endpoint."""
         wanted = new["metadata"].get("resourceVersion")
         if wanted and wanted != live["metadata"]["resourceVersion"]:
+            check_integer(wanted)
             raise errors.Conflict.of(self.kind.resource, live["metadata"]["name"])
         new = strategy.before_update(self.kind, new, live, subresource)
         return managedfields.restore_times_if_unchanged(live, new)

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from apiserver.machinery import codec
-from apiserver.machinery.codec import Decoded, Refused, YAMLError, parse_yaml
+from apiserver.machinery.codec import Decoded, Refused
 from apiserver.machinery.errors import APIError, BadRequest, Object, UnsupportedMediaType
 from apiserver.machinery.kind import Kind
 
@@ -310,88 +310,6 @@ def test_text_that_is_no_utf8() -> None:
 
     assert decode(head + b'\xff"}}}').tree["metadata"] == {"annotations": {"a": "\ufffd"}}
     assert decode(head + b'\\ud800x"}}}').tree["metadata"] == {"annotations": {"a": "\ufffdx"}}
-
-
-SCALARS: list[tuple[str, Any]] = [
-    ("2026-01-02", "2026-01-02"),
-    ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05Z"),
-    ("12:30", "12:30"),
-    ("=", "="),
-    ("1e3", 1000),
-    ("0x1F", 31),
-    ("0X1f", 31),
-    ("012", 10),
-    ("0o7", 7),
-    ("0b11", 3),
-    ("08", 8),
-    ("1_000", 1000),
-    ("-5", -5),
-    ("0", 0),
-    (".5", 0.5),
-    ("1.0", 1),
-    ("y", True),
-    ("No", False),
-    ("on", True),
-    ("nO", "nO"),
-    ("~", None),
-    ("", None),
-    ("null", None),
-    ('"1"', "1"),
-    ("'y'", "y"),
-    ("1.2.3", "1.2.3"),
-]
-
-
-@pytest.mark.parametrize(("text", "value"), SCALARS)
-def test_yaml_scalars(text: str, value: Any) -> None:
-    """YAML's plain scalars are what Go's reader makes of them; dates and times of day are text."""
-    tree, _ = parse_yaml(f"a: {text}\n".encode())
-
-    assert (tree["a"], type(tree["a"])) == (value, type(value))
-
-
-def test_yaml_keys_are_text() -> None:
-    """JSON's keys are strings."""
-    assert parse_yaml(b"1: a\ntrue: b\n")[0] == {"1": "a", "true": "b"}
-
-
-def test_yaml_aliases() -> None:
-    """Aliases are written out, and a merge fills in what is not there."""
-    assert parse_yaml(b"a: &x {p: 1, q: 2}\nb: *x\nc:\n  <<: *x\n  q: 3\n") == (
-        {"a": {"p": 1, "q": 2}, "b": {"p": 1, "q": 2}, "c": {"p": 1, "q": 3}},
-        [],
-    )
-
-
-@pytest.mark.parametrize(
-    ("data", "text"),
-    [
-        (b"a: 1\n---\nb: 2", "but found another document"),
-        (b"a: &x [*x]", "found unconstructable recursive node"),
-        (b"a: !!python/object:os.system x", "could not determine a constructor"),
-        (b"a: !!binary aGk=", "not JSON serializable"),
-        (b"a: 99999999999999999999", "exceeds 64-bit range"),
-        (b"a: \x00", "control characters are not allowed"),
-    ],
-)
-def test_yaml_that_is_no_json(data: bytes, text: str) -> None:
-    """What JSON cannot say is refused."""
-    with pytest.raises(YAMLError, match=text):
-        parse_yaml(data)
-
-
-def test_yaml_bomb() -> None:
-    """Aliases of aliases, which would fill the memory when written out, are refused."""
-    layers = [f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
-    with pytest.raises(YAMLError, match="excessive aliasing"):
-        parse_yaml("\n".join(["a0: &a0 [lol, lol]", *layers]).encode())
-
-
-@pytest.mark.parametrize("data", [b"[" * 200_000, b"- " * 100_000 + b"a", b"{a: " * 100_000])
-def test_deep_yaml(data: bytes) -> None:
-    """Nesting that would overflow the stack of the C library is refused."""
-    with pytest.raises(YAMLError, match="exceeded max depth"):
-        parse_yaml(data)
 
 
 def test_deep_json() -> None:

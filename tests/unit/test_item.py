@@ -17,7 +17,6 @@ def is_red(obj: Object) -> bool:
     return bool(obj["metadata"]["labels"]["color"] == "red")
 
 
-
 def event(before: str | None, after: str | None) -> Event:
     """A write at revision 8 to an object of revision 5."""
     return Event(8, stored(after, 8) if after else None, stored(before, 5) if before else None)

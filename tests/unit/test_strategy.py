@@ -111,7 +111,7 @@ def test_create_validates() -> None:
 
     assert caught.value.message == (
         'Widget.example.com "" is invalid: [metadata.name: Required value: name or generateName is required, '
-        'spec.color: Invalid value: "RED": spec.color in body should match \'^[a-z]+$\']'
+        "spec.color: Invalid value: \"RED\": spec.color in body should match '^[a-z]+$']"
     )
     assert caught.value.to_status()["details"]["kind"] == "Widget"
 
@@ -338,9 +338,7 @@ def test_delete_waits_for_finalizers() -> None:
     old = live(finalizers=["x/hold"])
     marked = before_delete(old, DeleteOptions(), now=LATER)
 
-    assert marked == live(
-        generation=3, finalizers=["x/hold"], deletionTimestamp=LATER, deletionGracePeriodSeconds=0
-    )
+    assert marked == live(generation=3, finalizers=["x/hold"], deletionTimestamp=LATER, deletionGracePeriodSeconds=0)
     assert old == live(finalizers=["x/hold"])
 
 
