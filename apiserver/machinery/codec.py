@@ -222,7 +222,8 @@ def coerce(kind: Kind, decoded: Decoded) -> Decoded:
     tree: Object = decoded.tree
     if tree.get("apiVersion") != kind.api_version:
         # No schema is known for a version of the group that is not served.
-        same_group = (tree.get("apiVersion") or "").rpartition("/")[0] == kind.group
+        version = tree.get("apiVersion") or ""
+        same_group = not version or version.rpartition("/")[0] == kind.group
         others = [key for key in tree if key not in ("apiVersion", "kind", "metadata")] if same_group else []
         foreign = [f'unknown field "{key}"' for key in others]
         expected = f"does not match the expected API version ({kind.api_version})"

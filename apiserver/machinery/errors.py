@@ -101,10 +101,6 @@ class NotFound(APIError):
     def of(cls, resource: Resource, name: str) -> "NotFound":
         return cls(f"{resource} {quoted(name)} not found", _details(name, resource))
 
-    @classmethod
-    def route(cls) -> "NotFound":
-        return cls("the server could not find the requested resource", {})
-
 
 class MethodNotAllowed(APIError):
     code, reason = 405, "MethodNotAllowed"

@@ -58,10 +58,9 @@ TEXTS: list[tuple[APIError, int, str, str]] = [
         *(errors.Forbidden.to_resource(WEBSITES, "", 'User "alice" cannot list'), 403, "Forbidden"),
         'websites.extensions.example.com is forbidden: User "alice" cannot list',
     ),
-    (errors.NotFound.route(), 404, "NotFound", "the server could not find the requested resource"),
     (
-        *(errors.MethodNotAllowed(), 405, "MethodNotAllowed"),
-        "the server does not allow this method on the requested resource",
+        *(errors.MethodNotAllowed.on(WEBSITES, "patch"), 405, "MethodNotAllowed"),
+        'patch is not supported on resources of kind "websites.extensions.example.com"',
     ),
     (errors.NotAcceptable("no"), 406, "NotAcceptable", "no"),
     (
@@ -118,9 +117,8 @@ def test_plain_error() -> None:
 
 
 def test_generic_answers_have_empty_details() -> None:
-    """The router's errors and a rejected patch carry `details: {}`."""
-    for error in (errors.NotFound.route(), errors.MethodNotAllowed(), errors.Invalid.rejected()):
-        assert error.to_status()["details"] == {}
+    """A rejected patch carries `details: {}`."""
+    assert errors.Invalid.rejected().to_status()["details"] == {}
 
 
 def test_retry_after() -> None:

@@ -218,8 +218,8 @@ def test_comparison(old: Tree, new: Tree, removed: FieldSet, modified: FieldSet,
         ),
         (
             {"spec": {"text": True, "flag": "y"}},
-            "errors:\n  .spec.text: expected string, got &value.valueUnstructured{Value:true}\n"
-            "  .spec.flag: expected boolean, got &{y}",
+            "errors:\n  .spec.flag: expected boolean, got &{y}\n"
+            "  .spec.text: expected string, got &value.valueUnstructured{Value:true}",
         ),
     ],
 )

@@ -26,7 +26,7 @@ RESOURCES = [
     ("DELETE", f"{APIS}/namespaces/ns/websites/a", ("delete", E, V, "ns", "websites", "a", "")),
     ("GET", f"{APIS}/namespaces/ns/websites/a/status", ("get", E, V, "ns", "websites", "a", "status")),
     ("PUT", f"{APIS}/namespaces/ns/websites/a/scale", ("update", E, V, "ns", "websites", "a", "scale")),
-    ("GET", f"{APIS}/namespaces/ns/websites/a/x/y", ("get", E, V, "ns", "websites", "a", "x/y")),
+    ("GET", f"{APIS}/namespaces/ns/websites/a/x/y", ("get", E, V, "ns", "websites", "a", "x")),
     ("GET", f"{APIS}/websites", ("list", E, V, "", "websites", "", "")),
     ("GET", f"{APIS}/clusterthings/a", ("get", E, V, "", "clusterthings", "a", "")),
     ("GET", f"{APIS}/watch/websites", ("watch", E, V, "", "websites", "", "")),
@@ -79,9 +79,9 @@ def test_watch_query(query: bytes, verb: str) -> None:
 
 
 def test_watch_of_one_object() -> None:
-    """GET of an object with ?watch is a watch that keeps the name."""
-    info = parse_request("GET", f"{APIS}/namespaces/ns/websites/a", b"watch=1")
-
+    """Only a collection is watched by ?watch; an object is so by the old /watch/ path, which keeps its name."""
+    assert parse_request("GET", f"{APIS}/namespaces/ns/websites/a", b"watch=1").verb == "get"
+    info = parse_request("GET", f"{APIS}/watch/namespaces/ns/websites/a", b"")
     assert (info.verb, info.name, info.is_watch) == ("watch", "a", True)
 
 

@@ -147,7 +147,14 @@ DELETED = "2026-01-03T03:04:05Z"
 
 
 def update_faults(old: Object, **changes: object) -> list[str]:
-    return [str(fault) for fault in validate_meta_update({**old, **changes}, old)]
+    """Each finding once."""
+    return list(dict.fromkeys(str(fault) for fault in validate_meta_update({**old, **changes}, old)))
+
+
+def test_how_often_a_finding_is_listed() -> None:
+    """As by kube-apiserver: what must stay twice, what may change three times."""
+    found = validate_meta_update({**LIVE, "uid": "other", "labels": {"a b": "c"}}, LIVE)
+    assert sorted(fault.field for fault in found) == ["metadata.labels"] * 3 + ["metadata.uid"] * 2
 
 
 def test_unchanged_metadata() -> None:

@@ -63,12 +63,14 @@ OWNER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "1"}
 LABELLED = (create("a", labels={"t": "x", "n": "1"}), create("b", labels={"t": "y"}), create("c"))
 PUT = {"resourceVersion": "{rv}"}
 
+WRONG_SPECS: tuple[Any, ...] = ([], "x", 5, {"gitRepo": None}, {"gitRepo": [REPO]})
+
 CASES: dict[str, tuple[Step, ...]] = {
     "create": (create(), read(), create()),
     "create-generated": (create(None, generateName="gen-"), create(None)),
     "create-names": tuple(create(name) for name in ("Bad_Name", "-a", "a..b", "x" * 254)),
     "create-generate-names": (create(None, generateName="Bad_"), create(None, generateName="gen-", finalizers=["x"])),
-    "create-types": tuple(create(spec=spec) for spec in ([], "x", 5, {"gitRepo": None}, {"gitRepo": [REPO]})),
+    "create-types": tuple(create(spec=spec) for spec in WRONG_SPECS),
     "create-ranges": tuple(
         create(spec={"gitRepo": REPO, "replicas": count}) for count in (101, -1, 1.5, "1", True, 2**40)
     ),
