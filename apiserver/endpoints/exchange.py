@@ -3,17 +3,21 @@
 import asyncio
 import gzip
 from collections.abc import Callable, MutableMapping
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from apiserver.http.asgi import Headers, Receive, Scope, Send
 from apiserver.http.body import read_body
 from apiserver.http.negotiation import YAML, Format, negotiate, wants_pretty
 from apiserver.http.respond import format_of, send_bytes, send_status
+from apiserver.machinery import codec
 from apiserver.machinery.encoding import encode_ordered, indent, to_yaml
 from apiserver.machinery.errors import APIError, Object
 from apiserver.machinery.request import RequestInfo, User
 
 _GZIP_FROM = 128 * 1024
+_LARGE = 64 * 1024
+T = TypeVar("T")
 _WARNING_BUDGET, _WARNING_LIMIT = 4096, 256
 
 
@@ -50,6 +54,11 @@ class Exchange:
         """Raises RequestEntityTooLarge."""
         return await read_body(self.receive, self._headers)
 
+    async def untyped(self, data: bytes) -> Object:
+        """The body `data` as any JSON object. Raises BadRequest, UnsupportedMediaType."""
+        decode = partial(codec.decode_untyped, content_type=self.header(b"content-type"))
+        return await off_loop(decode, data)
+
     def warn(self, *texts: str) -> None:
         self.warnings += [text for text in texts if text not in self.warnings]
 
@@ -62,9 +71,9 @@ class Exchange:
         """Sends JSON bytes in the format that was asked for."""
         media_type = self.format.media_type
         if media_type == YAML:
-            data = await _off_loop(to_yaml, data)
+            data = await off_loop(to_yaml, data)
         elif self._pretty:
-            data = await _off_loop(indent, data)
+            data = await off_loop(indent, data)
         else:
             data += b"\n"
         headers: Headers = [(b"content-type", media_type.encode()), *_warning_headers(self.warnings)]
@@ -78,9 +87,9 @@ class Exchange:
         await send_status(self.send, error, format_of(self._scope), _warning_headers(self.warnings))
 
 
-async def _off_loop(convert: Callable[[bytes], bytes], data: bytes) -> bytes:
+async def off_loop(convert: Callable[[bytes], T], data: bytes) -> T:
     """Small bodies are converted at once, large ones must not hold up the loop."""
-    return await asyncio.to_thread(convert, data) if len(data) > _GZIP_FROM else convert(data)
+    return await asyncio.to_thread(convert, data) if len(data) > _LARGE else convert(data)
 
 
 def _warning_headers(warnings: list[str]) -> list[tuple[bytes, bytes]]:

@@ -1,12 +1,13 @@
 """The verbs of a resource over HTTP: parse, call the Store, encode (k8s.io/apiserver `endpoints/handlers`)."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from apiserver.endpoints import representation, scale
-from apiserver.endpoints.exchange import Exchange, success_status
+from apiserver.endpoints.exchange import Exchange, off_loop, success_status
 from apiserver.machinery import codec, errors, gojson
 from apiserver.machinery.authorization import AuthorizationError, forbidden
 from apiserver.machinery.codec import Decoded, Refused
@@ -144,7 +145,8 @@ def _coerced(store: Store, exchange: Exchange, document: Object, faults: list[st
     if text := codec.patched_fault(document):
         raise refuse(text)
     _check_version_kept(store, exchange, document)
-    decoded = _unwrapped(exchange, lambda: codec.coerce(store.kind, Decoded(document, faults)))
+    with _warned(exchange):
+        decoded = codec.coerce(store.kind, Decoded(document, faults))
     exchange.warn(*codec.check_faults(decoded.faults, options.field_validation, refuse))
     obj: Object = decoded.tree
     exchange.warn(*filter(None, [codec.dedup_owners(obj["metadata"])]))
@@ -160,10 +162,11 @@ def _check_version_kept(store: Store, exchange: Exchange, document: Object) -> N
         raise Invalid.of(became, exchange.info.name, [fault], document["kind"])
 
 
-def _unwrapped(exchange: Exchange, decode: Callable[[], Decoded]) -> Decoded:
+@contextmanager
+def _warned(exchange: Exchange) -> Iterator[None]:
     """A refused body still warns of its faults."""
     try:
-        return decode()
+        yield
     except Refused as refused:
         exchange.warn(*refused.faults)
         raise refused.error from refused
@@ -172,7 +175,7 @@ def _unwrapped(exchange: Exchange, decode: Callable[[], Decoded]) -> Decoded:
 async def _apply(store: Store, exchange: Exchange, body: bytes, options: WriteQuery) -> tuple[Item, bool]:
     info = exchange.info
     try:
-        config, duplicates = codec.parse_yaml(body)
+        config, duplicates = await off_loop(codec.parse_yaml, body)
     except codec.YAMLError as error:
         raise BadRequest(f"error decoding YAML: error converting YAML to JSON: {error}") from error
     if duplicates and options.field_validation == "Strict":
@@ -230,7 +233,7 @@ async def _delete_options(exchange: Exchange) -> DeleteOptions:
     data = await exchange.body()
     if not data:
         return delete_options(exchange.info.query, None)
-    body = codec.decode_untyped(data, exchange.header(b"content-type"))
+    body = await exchange.untyped(data)
     if body.get("kind", "DeleteOptions") != "DeleteOptions":
         version = body.get("apiVersion", "v1")
         raise BadRequest(f'no kind "{body["kind"]}" is registered for version "{version}" in scheme "{_SCHEME}"')
@@ -267,7 +270,9 @@ async def _object(store: Store, exchange: Exchange, options: WriteQuery) -> Obje
     def refuse(text: str) -> APIError:
         return BadRequest(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {text}')
 
-    decoded = _unwrapped(exchange, lambda: codec.decode_object(kind, data, exchange.header(b"content-type")))
+    decode = partial(codec.decode_object, kind, content_type=exchange.header(b"content-type"))
+    with _warned(exchange):
+        decoded = await off_loop(decode, data)
     exchange.warn(*codec.check_faults(decoded.faults, options.field_validation, refuse))
     obj: Object = decoded.tree
     return obj

@@ -59,7 +59,7 @@ async def _reply(store: Store, exchange: Exchange, item: Item) -> None:
 async def update(store: Store, exchange: Exchange) -> None:
     info = exchange.info
     query = write_query(info.query, "UpdateOptions", exchange.header(b"user-agent"))
-    scale = codec.decode_untyped(await exchange.body(), exchange.header(b"content-type"))
+    scale = await exchange.untyped(await exchange.body())
     if scale.get("kind", "Scale") != "Scale":
         raise BadRequest(f"wrong object passed to Scale update: {scale.get('kind')}")
     name = (scale.get("metadata") or {}).get("name", "")
