@@ -15,7 +15,6 @@ from apiserver.machinery.managedfields import (
     APPLY,
     UPDATE,
     Entry,
-    FieldPaths,
     Key,
     Managed,
     Write,
@@ -37,27 +36,15 @@ from apiserver.machinery.typed import set_of
 _BEFORE = "before-first-apply"
 
 
-def apply(  # noqa: PLR0913
-    live: Object | None,
-    config: Object,
-    *,
-    kind_name: str,
-    schema: Object,
-    api_version: str,
-    manager: str,
-    subresource: str,
-    force: bool,
-    now: str,
-    reset: FieldPaths,
+def apply(
+    live: Object | None, config: Object, *, kind_name: str, schema: Object, write: Write, force: bool = False
 ) -> Object:
-    """The object, a tree of its own, after `manager` applied `config`; `live` is None where there is none yet. `now` is
-    RFC 3339, `reset` what the endpoint does not touch. The server sets defaults afterwards, so nobody owns them.
-    Raises BadRequest (another kind or version, managedFields), Conflict (a changed field is another manager's), Plain
-    (the configuration does not fit the schema)."""
-    _check_identity(config, api_version, kind_name)
+    """The object, a tree of its own, after the writer applied `config`; `live` is None where there is none yet. The
+    server sets defaults afterwards, so nobody owns them. Raises BadRequest (another kind or version, managedFields),
+    Conflict (a changed field is another manager's), Plain (the configuration does not fit the schema)."""
+    _check_identity(config, write.api_version, kind_name)
     of = type_of(schema)
-    write = Write(manager, api_version, subresource, now, reset)
-    kind = _kind_text(api_version, kind_name)
+    kind = _kind_text(write.api_version, kind_name)
     try:
         check(config, of)
     except TypedError as error:

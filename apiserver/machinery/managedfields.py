@@ -132,7 +132,7 @@ def with_managed(obj: Object, managed: Managed) -> Object:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Who writes, through which endpoint, when. `reset` are the fields that the endpoint does not touch."""
+    """Who writes, through which endpoint, when (RFC 3339). `reset` are the fields that the endpoint does not touch."""
 
     manager: str
     api_version: str
@@ -141,26 +141,15 @@ class Write:
     reset: FieldPaths
 
 
-def track_update(
-    live: Object | None,
-    new: Object,
-    *,
-    schema: Object,
-    api_version: str,
-    manager: str,
-    subresource: str,
-    now: str,
-    reset: FieldPaths,
-) -> Object:
+def track_update(live: Object | None, new: Object, schema: Object, write: Write) -> Object:
     """`new` with the managedFields that follow when it is created (`live` is None) or replaces `live`: the manager
-    owns what it changed, others lose that. `now` is RFC 3339. An object that lost all its managedFields is not tracked
-    any more until it is applied. Never fails: what cannot be tracked has no managedFields."""
-    managed = _current(live, new, subresource)
+    owns what it changed, others lose that. An object that lost all its managedFields is not tracked any more until it
+    is applied. Never fails: what cannot be tracked has no managedFields."""
+    managed = _current(live, new, write.subresource)
     # The request's own managedFields are read, but are no field that it changes.
     new = with_managed(new, {})
     if not managed and live is not None:
         return new
-    write = Write(manager, api_version, subresource, now, reset)
     before = with_managed(live, {}) if live else {}
     try:
         return with_managed(new, updated(managed, before, new, type_of(schema), write))

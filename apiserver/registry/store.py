@@ -210,12 +210,8 @@ class Store:
             config,
             kind_name=self.kind.kind,
             schema=self.kind.schema,
-            api_version=self.kind.api_version,
-            manager=options.field_manager,
-            subresource=subresource,
+            write=self._write(options, subresource),
             force=options.force,
-            now=self._now(),
-            reset=self._reset(subresource),
         )
         # A null is an absent member, as in a decoded body.
         meta = prune(new.pop("metadata"), OBJECT_META, [], "metadata")
@@ -276,19 +272,11 @@ class Store:
         return Item(at_revision(last, revision))
 
     def _track(self, live: Object | None, new: Object, options: WriteOptions, subresource: str) -> Object:
-        return managedfields.track_update(
-            live,
-            new,
-            schema=self.kind.schema,
-            api_version=self.kind.api_version,
-            manager=options.field_manager,
-            subresource=subresource,
-            now=self._now(),
-            reset=self._reset(subresource),
-        )
+        return managedfields.track_update(live, new, self.kind.schema, self._write(options, subresource))
 
-    def _reset(self, subresource: str) -> frozenset[tuple[str, ...]]:
-        return _RESET[subresource] if self.kind.status_subresource else frozenset()
+    def _write(self, options: WriteOptions, subresource: str) -> managedfields.Write:
+        reset = _RESET[subresource] if self.kind.status_subresource else frozenset[tuple[str, ...]]()
+        return managedfields.Write(options.field_manager, self.kind.api_version, subresource, self._now(), reset)
 
     def check_uid(self, new: Object, live: Object) -> None:
         """A PUT for another uid: raises Conflict (a patch's uid is a field error instead, wire.md 3.8)."""

@@ -7,6 +7,7 @@ import pytest
 
 from apiserver.machinery.apply import apply
 from apiserver.machinery.errors import BadRequest, Conflict, Plain
+from apiserver.machinery.managedfields import Write
 from tests.unit.test_managedfields import LATER, MAIN, NOW, SCHEMA, STATUS, VERSION, entries, entry, thing, track
 
 Tree = dict[str, Any]
@@ -25,9 +26,9 @@ def applied(
     """Applies, checks that the arguments stay as they were, and defaults replicas as the server does."""
     before = deepcopy((live, sent))
     reset = STATUS if subresource else MAIN
-    who = {"kind_name": "Thing", "api_version": VERSION, "manager": manager, "subresource": subresource}
+    write = Write(manager, VERSION, subresource, now, reset)
     try:
-        made = apply(live, sent, schema=SCHEMA, force=force, now=now, reset=reset, **who)
+        made = apply(live, sent, kind_name="Thing", schema=SCHEMA, write=write, force=force)
     finally:
         assert before == (live, sent)
     if made.get("spec"):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from apiserver.machinery.managedfields import restore_times_if_unchanged, track_update, without_times
+from apiserver.machinery.managedfields import Write, restore_times_if_unchanged, track_update, without_times
 
 Tree = dict[str, Any]
 VERSION = "extensions.example.com/v1alpha1"
@@ -52,8 +52,7 @@ def track(live: Tree | None, new: Tree, manager: str = "m1", now: str = NOW, sub
     """Tracks a write and checks that it left its arguments alone."""
     before = deepcopy((live, new))
     reset = {"": MAIN, "status": STATUS, "scale": frozenset[tuple[str, ...]]()}[subresource]
-    names = {"manager": manager, "subresource": subresource, "api_version": VERSION}
-    tracked = track_update(live, new, schema=SCHEMA, now=now, reset=reset, **names)
+    tracked = track_update(live, new, SCHEMA, Write(manager, VERSION, subresource, now, reset))
     assert before == (live, new)
     return tracked
 
