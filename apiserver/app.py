@@ -118,8 +118,11 @@ def application(
         metrics.track_objects(str(store.kind.resource), partial(cacher.count, store.prefix))
     served = [store.kind for store in stores.values()]
     rest = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    rest.add_exception_handler(404, documents.no_page)
+    rest.add_exception_handler(405, documents.no_method)
     rest.include_router(documents.router(served, f"{settings.bind_address}:{settings.secure_port}"))
     rest.include_router(health.router(_checks(environment, cacher, storage, drain), metrics, VERSION))
+    documents.add_index(rest)
     watch = WatchEndpoint(drain, settings.min_request_timeout, metrics.watch_events)
     app: Application = ResourceRouter({key: route_of(store, watch) for key, store in stores.items()}, rest)
     app = Authorize(app, environment.authorizer, metrics)

@@ -116,7 +116,10 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         connection = transport.get_extra_info("ssl_object")
         certificate = connection.getpeercert(binary_form=True) if connection is not None else None
-        self._extensions: dict[str, Any] = {"tls": {"client_cert_der": certificate}}
+        self._extensions: dict[str, Any] = {
+            "tls": {"client_cert_der": certificate},
+            "connection": {"abort": transport.abort},
+        }
         self._head_bytes: int | None = None
         self._head_timer: asyncio.TimerHandle | None = self.loop.call_later(HEADER_SECONDS, transport.close)
 

@@ -33,7 +33,7 @@ from storage.interface import (
     Unavailable,
 )
 
-FRESHNESS_DEADLINE = 3.0
+FRESHNESS_DEADLINE = 2.7
 """Seconds that a read waits for the cache to reach a revision."""
 PROGRESS_REQUEST_INTERVAL = 0.05
 """Seconds between two requests for progress while a read waits."""

@@ -150,4 +150,5 @@ def _phase(namespace: Object) -> str:
     """Terminating from the moment of the deletion, even if its controller has not said so yet."""
     if namespace["metadata"].get("deletionTimestamp"):
         return "Terminating"
-    return str((namespace.get("status") or {}).get("phase") or "Active")
+    status = namespace.get("status")
+    return str(status.get("phase") or "Active") if isinstance(status, dict) else "Active"

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from email.utils import formatdate
 from time import time
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 
 from apiserver.machinery import discovery, openapi
 from apiserver.machinery.document import Document
-from apiserver.machinery.errors import Object
+from apiserver.machinery.encoding import encode, encode_ordered, indent
+from apiserver.machinery.errors import MethodNotAllowed, Object
 from apiserver.machinery.kind import Kind
 
 _AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -106,3 +107,25 @@ def _accepts_json(accept: str) -> bool:
     """No Accept header takes anything."""
     accepted = {clause.partition(";")[0].strip() for clause in accept.split(",")}
     return not accept or not accepted.isdisjoint(("application/json", "application/*", "*/*"))
+
+
+def add_index(application: FastAPI) -> None:
+    """The root: every path that is served, sorted (wire.md 8.2)."""
+    paths = sorted({getattr(route, "path", "") for route in application.routes} - {""})
+    document = indent(encode({"paths": paths}))
+
+    async def answer() -> Response:
+        return Response(document, media_type="application/json")
+
+    application.add_api_route("/", answer)
+
+
+async def no_page(_request: Request, _error: Exception) -> Response:
+    """Go's text for a path that nobody serves."""
+    return Response("404 page not found\n", 404, {"X-Content-Type-Options": "nosniff"}, "text/plain; charset=utf-8")
+
+
+async def no_method(_request: Request, _error: Exception) -> Response:
+    """The router's Status for a method that is not served there; no Allow header (wire.md 3.0)."""
+    error = MethodNotAllowed("the server does not allow this method on the requested resource", {})
+    return Response(encode_ordered(error.to_status()) + b"\n", 405, media_type="application/json")

@@ -32,7 +32,8 @@ class Exchange:
         self.info: RequestInfo = self.state["info"]
         self.receive, self.send = receive, send
         self.warnings: list[str] = self.state["warnings"]
-        self._headers: dict[bytes, bytes] = dict(scope["headers"])
+        # Of a repeated header the first one counts, as in Go.
+        self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         self._format: Format | None = None
 
     def header(self, name: bytes) -> str:
@@ -53,6 +54,12 @@ class Exchange:
     async def body(self) -> bytes:
         """Raises RequestEntityTooLarge."""
         return await read_body(self.receive, self._headers)
+
+    def abort(self) -> None:
+        """Cuts the connection, whatever has not been sent yet."""
+        cut: Callable[[], None] | None = self._scope.get("extensions", {}).get("connection", {}).get("abort")
+        if cut is not None:
+            cut()
 
     async def untyped(self, data: bytes) -> Object:
         """The body `data` as any JSON object. Raises BadRequest, UnsupportedMediaType."""
@@ -93,14 +100,18 @@ async def off_loop(convert: Callable[[bytes], T], data: bytes) -> T:
 
 
 def _warning_headers(warnings: list[str]) -> list[tuple[bytes, bytes]]:
-    """RFC 7234 Warning headers; over budget each text is cut (wire.md 3.4)."""
+    """RFC 7234 Warning headers; over budget each text is cut, then the rest left out (wire.md 3.4)."""
     if not warnings:
         return []
     texts = [line for text in warnings for line in text.split("\n")]
     if sum(map(len, texts)) > _WARNING_BUDGET:
         texts = [text[:_WARNING_LIMIT] for text in texts]
-    headers = []
+    headers: list[tuple[bytes, bytes]] = []
+    left = _WARNING_BUDGET
     for text in texts:
+        left -= len(text)
+        if left < 0:
+            break
         shown = "".join(char if char.isprintable() else " " for char in text)
         quoted = shown.replace("\\", "\\\\").replace('"', '\\"')
         headers.append((b"warning", f'299 - "{quoted}"'.encode()))

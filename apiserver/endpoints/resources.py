@@ -122,10 +122,10 @@ async def patch_(store: Store, exchange: Exchange) -> None:
 
 async def _patched(store: Store, exchange: Exchange, apply_patch: Patch, body: bytes, options: WriteQuery) -> Item:
     info = exchange.info
+    faults = _duplicates(body)
 
     def change(live: Object) -> Object:
         document = apply_patch(live, body)
-        faults = [f'duplicate field "{path}"' for path in gojson.decode_with_duplicates(body)[1]]
         new = _coerced(store, exchange, document, faults, options)
         _check_name(exchange, new)
         _check_namespace(store, exchange, new)
@@ -133,6 +133,14 @@ async def _patched(store: Store, exchange: Exchange, apply_patch: Patch, body: b
         return new
 
     return await store.update(info.namespace, info.name, change, _to_store(exchange, options), info.subresource)
+
+
+def _duplicates(body: bytes) -> list[str]:
+    """A body that is no JSON is for the patch to refuse."""
+    try:
+        return [f'duplicate field "{path}"' for path in gojson.decode_with_duplicates(body)[1]]
+    except gojson.GoJSONError:
+        return []
 
 
 def _coerced(store: Store, exchange: Exchange, document: Object, faults: list[str], options: WriteQuery) -> Object:
@@ -204,7 +212,9 @@ def _check_apply(store: Store, exchange: Exchange, config: Any) -> None:
     if not isinstance(meta, dict):
         raise BadRequest(f"error decoding YAML: {meta_fault(meta)}")
     _check_name(exchange, config)
-    if store.kind.namespaced and meta.get("namespace", exchange.info.namespace) != exchange.info.namespace:
+    if not meta.get("namespace"):
+        meta.pop("namespace", None)
+    elif store.kind.namespaced and meta["namespace"] != exchange.info.namespace:
         raise BadRequest(_OTHER_NAMESPACE)
 
 

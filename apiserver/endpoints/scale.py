@@ -1,7 +1,5 @@
 """/scale: autoscaling/v1 Scale as a view of three paths of its parent (wire.md 3.15)."""
 
-from typing import Any
-
 from apiserver.endpoints.exchange import Exchange
 from apiserver.machinery import codec, errors
 from apiserver.machinery.codec import YAMLError
@@ -12,10 +10,29 @@ from apiserver.machinery.kind import Kind, Scale
 from apiserver.machinery.patch import APPLY, PATCH_TYPES, PATCHES
 from apiserver.machinery.queryoptions import write_query
 from apiserver.machinery.request import first
+from apiserver.machinery.schema import validate
 from apiserver.registry.item import Item
 from apiserver.registry.options import WriteOptions
 from apiserver.registry.store import Store
 
+_NAMED: Object = {"type": "string", "nullable": True}
+_SCHEMA: Object = {
+    "type": "object",
+    "properties": {
+        "kind": _NAMED,
+        "metadata": {
+            "type": "object",
+            "nullable": True,
+            "properties": {"name": _NAMED, "resourceVersion": _NAMED},
+        },
+        "spec": {
+            "type": "object",
+            "nullable": True,
+            "properties": {"replicas": {"type": "integer", "format": "int32"}},
+        },
+    },
+}
+"""What is read of a Scale that a client sends."""
 _META = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
@@ -36,11 +53,18 @@ def to_scale(kind: Kind, obj: Object) -> Object:
     return {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": meta, "spec": spec, "status": status}
 
 
+def _checked(scale: Object) -> Object:
+    """A Scale whose members have the types of autoscaling/v1. Raises BadRequest."""
+    fault = next(validate({"metadata": {}, "spec": {}, **scale}, _SCHEMA), None)
+    if fault is not None:
+        raise BadRequest(f'Scale in version "v1" cannot be handled as a Scale: {fault}')
+    return scale
+
+
 def _scaled(kind: Kind, parent: Object, scale: Object) -> Object:
-    """The parent with the Scale's replicas and resourceVersion. Raises Invalid."""
+    """The parent with the Scale's replicas and resourceVersion. Raises BadRequest."""
+    _checked(scale)
     replicas = (scale.get("spec") or {}).get("replicas", 0)
-    if not isinstance(replicas, int) or isinstance(replicas, bool):
-        raise BadRequest("Scale.spec.replicas must be an integer")
     changed = set_path(parent, _paths(kind).spec_replicas, replicas)
     version = (scale.get("metadata") or {}).get("resourceVersion")
     return {**changed, "metadata": {**parent["metadata"], **({"resourceVersion": version} if version else {})}}
@@ -59,7 +83,7 @@ async def _reply(store: Store, exchange: Exchange, item: Item) -> None:
 async def update(store: Store, exchange: Exchange) -> None:
     info = exchange.info
     query = write_query(info.query, "UpdateOptions", exchange.header(b"user-agent"))
-    scale = await exchange.untyped(await exchange.body())
+    scale = _checked(await exchange.untyped(await exchange.body()))
     if scale.get("kind", "Scale") != "Scale":
         raise BadRequest(f"wrong object passed to Scale update: {scale.get('kind')}")
     name = (scale.get("metadata") or {}).get("name", "")
@@ -96,14 +120,14 @@ async def patch_(store: Store, exchange: Exchange) -> None:
     await _reply(store, exchange, item)
 
 
-def _applied(body: bytes) -> Any:
+def _applied(body: bytes) -> Object:
     try:
         config, _ = codec.parse_yaml(body)
     except YAMLError as error:
         raise BadRequest(f"error decoding YAML: error converting YAML to JSON: {error}") from error
     if not isinstance(config, dict) or config.get("kind") != "Scale":
         raise BadRequest("invalid object type: an autoscaling/v1 Scale is expected")
-    return config
+    return _checked(config)
 
 
 def _parent_config(kind: Kind, name: str, scale: Object) -> Object:

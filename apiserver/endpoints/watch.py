@@ -27,10 +27,13 @@ from apiserver.registry.store import Store
 
 BOOKMARK_INTERVAL = 60.0
 _BOOKMARK_BEFORE_END = 2.0
+_SEND_SECONDS = 5.0
+_LONGEST = 366 * 24 * 3600.0
 
 logger = logging.getLogger(__name__)
 
-Batches = AsyncGenerator[tuple[list[WatchEvent], int]]
+Batch = tuple[list[WatchEvent], int]
+Batches = AsyncGenerator[Batch]
 Count = Callable[[tuple[str, str, str], int], None]
 
 
@@ -62,8 +65,13 @@ class Watcher:
         is_first, self._first = self._first, False
         return representation.event(self._store.kind, event, self.exchange.format, self._include, is_first)
 
-    async def _chunk(self, data: bytes) -> None:
-        await self.exchange.send({"type": "http.response.body", "body": data, "more_body": True})
+    async def _chunk(self, data: bytes, more: bool = True) -> None:
+        """Raises Stuck when the client has not read what was sent before for too long."""
+        try:
+            async with asyncio.timeout(_SEND_SECONDS):
+                await self.exchange.send({"type": "http.response.body", "body": data, "more_body": more})
+        except TimeoutError as error:
+            raise Stuck from error
 
     async def bookmark(self) -> None:
         if self.revision:
@@ -73,7 +81,11 @@ class Watcher:
         await self._chunk(b'{"type":"ERROR","object":%b}\n' % encode_ordered(error.to_status()))
 
     async def end(self) -> None:
-        await self.exchange.send({"type": "http.response.body", "body": b"", "more_body": False})
+        await self._chunk(b"", more=False)
+
+
+class Stuck(Exception):
+    """The client does not read."""
 
 
 def watch_options(store: Store, exchange: Exchange) -> WatchOptions:
@@ -109,20 +121,29 @@ class WatchEndpoint:
     async def __call__(self, store: Store, exchange: Exchange) -> None:
         options = watch_options(store, exchange)
         asked = integer(exchange.info.query, "timeoutSeconds")
-        timeout = float(asked) if asked else self._min_timeout * (1 + random.random())  # noqa: S311 - spreads load
+        spread = self._min_timeout * (1 + random.random())  # noqa: S311 - ends of watches, not secrets
+        timeout = min(float(asked), _LONGEST) if asked else spread
         watcher = Watcher(store, exchange, self._count)
         async with aclosing(store.watch_batches(exchange.info.namespace, options)) as batches:
             # What fails before the first batch is a plain HTTP error; later it is an ERROR event.
             batch, revision = await anext(batches)
             await watcher.start()
             try:
-                await watcher.write(batch, revision)
-                await self._pump(watcher, batches, timeout, options.bookmarks)
-            except errors.ServiceUnavailable:
-                logger.debug("watch ended: the storage is lost or the client too slow")
-            except APIError as error:
-                await watcher.error(error)
-        await watcher.end()
+                await self._run(watcher, batches, (batch, revision), timeout, options.bookmarks)
+                await watcher.end()
+            except Stuck:
+                exchange.abort()
+
+    async def _run(
+        self, watcher: Watcher, batches: Batches, first_batch: Batch, timeout: float, bookmarks: bool
+    ) -> None:
+        try:
+            await watcher.write(*first_batch)
+            await self._pump(watcher, batches, timeout, bookmarks)
+        except errors.ServiceUnavailable:
+            logger.debug("watch ended: the storage is lost or the client too slow")
+        except APIError as error:
+            await watcher.error(error)
 
     async def _pump(self, watcher: Watcher, batches: Batches, timeout: float, bookmarks: bool) -> None:
         """Writes until the time is over; a disconnect or a shutdown is the end of time too."""
@@ -163,4 +184,6 @@ async def _bookmarks(watcher: Watcher, timeout: float) -> None:
     end = loop.time() + timeout - _BOOKMARK_BEFORE_END
     while (left := end - loop.time()) > 0:
         await asyncio.sleep(min(BOOKMARK_INTERVAL, left))
-        await watcher.bookmark()
+        # Who does not read will not miss a bookmark; the events that wait will tell.
+        with suppress(Stuck):
+            await watcher.bookmark()

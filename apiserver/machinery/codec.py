@@ -263,6 +263,10 @@ def _coerce_meta(kind: Kind, meta: Any, unknown: list[str]) -> Object:
     if fault:
         raise BadRequest(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {fault}')
     pruned: Object = prune(meta or {}, OBJECT_META, unknown, "metadata")
+    # Go reads a null item as the type's zero value.
+    for key, zero in (("finalizers", ""), ("ownerReferences", {}), ("managedFields", {})):
+        if None in pruned.get(key, ()):
+            pruned[key] = [zero if item is None else item for item in pruned[key]]
     return {key: value for key, value in pruned.items() if value not in ("", {}, []) or key == "managedFields"}
 
 

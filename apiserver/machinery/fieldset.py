@@ -76,7 +76,8 @@ def value_element(value: Any) -> str:
 
 def _plain(value: Any) -> Any:
     """A whole number has one form, also where it was written as a float."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**63
+    return int(value) if is_whole else value
 
 
 def from_fields(paths: Iterable[Path]) -> FieldSet:

@@ -12,7 +12,9 @@ from typing import Any
 
 import orjson
 
-MAX_DEPTH = 1024
+MAX_DEPTH = 200
+"""Levels of a document. Go stops at 10000; here everything that is read can be written again, wrapped in a list, and
+walked by recursion."""
 MAX_DUPLICATES = 100
 _END = "unexpected end of JSON input"
 _SPACE = re.compile(rb"[ \t\r\n]*")
@@ -38,21 +40,29 @@ class GoJSONError(ValueError):
 def decode(data: bytes) -> Any:
     """The value of a JSON document; of repeated keys the last one counts. Raises GoJSONError."""
     try:
-        return orjson.loads(data)
+        value = orjson.loads(data)
     except orjson.JSONDecodeError:
         check_syntax(data)
-        return _decode_leniently(data)
+        value = _decode_leniently(data)
+    if data.count(b"{") + data.count(b"[") > MAX_DEPTH and depth(value) > MAX_DEPTH:
+        raise GoJSONError("exceeded max depth")
+    return value
+
+
+def depth(value: Any) -> int:
+    """How many levels of objects and arrays there are."""
+    levels, layer = 0, [value]
+    while layer := [each for each in layer if isinstance(each, dict | list)]:
+        levels += 1
+        layer = [member for each in layer for member in (each.values() if isinstance(each, dict) else each)]
+    return levels
 
 
 def decode_with_duplicates(data: bytes) -> tuple[Any, list[str]]:
     """Like `decode`, with the paths of repeated keys, such as `spec.list[0].foo`: in the document's order, each once,
     at most 100 (sigs.k8s.io/json's strict decoding). Raises GoJSONError."""
     value = decode(data)
-    try:
-        written = orjson.dumps(value)
-    except TypeError:
-        # It reads deeper documents than it can write.
-        raise GoJSONError("exceeded max depth") from None
+    written = orjson.dumps(value)
     # A dropped member takes at least its own colon along; escaped colons could hide that.
     if data.count(b":") == written.count(b":") and not _ESCAPED_COLON.search(data):
         return value, []

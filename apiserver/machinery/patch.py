@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from apiserver.machinery.errors import BadRequest, Invalid, Object, RequestEntityTooLarge
-from apiserver.machinery.gojson import GoJSONError, decode, type_name
+from apiserver.machinery.gojson import MAX_DEPTH, GoJSONError, decode, depth, type_name
 
 JSON_PATCH, MERGE_PATCH = "application/json-patch+json", "application/merge-patch+json"
 APPLY = "application/apply-patch+yaml"
@@ -98,6 +98,8 @@ def _replace(root: list[Any], operation: Object, _: list[int]) -> None:
             raise _NotApplicable("a document is an object or an array")
         root[0] = value
         return
+    if path.count("/") + depth(value) > MAX_DEPTH:
+        raise _NotApplicable("the result is too deep")
     container, key = _find(root[0], path)
     if isinstance(container, list):
         container[_index(key, len(container))] = value
@@ -169,6 +171,8 @@ def _get(container: Any, key: str) -> Any:
 
 
 def _insert(document: Any, pointer: str, value: Any) -> None:
+    if pointer.count("/") + depth(value) > MAX_DEPTH:
+        raise _NotApplicable("the result is too deep")
     container, key = _find(document, pointer)
     if isinstance(container, dict):
         container[key] = value

@@ -11,6 +11,7 @@ from apiserver.machinery.unmarshal import delete_options_fault
 _META_GROUP = "meta.k8s.io"
 _POLICIES = ("Foreground", "Background", "Orphan")
 _MANAGER_LIMIT = 128
+_DIGITS = 21
 
 
 def _refuse(options_kind: str, found: list[FieldError]) -> None:
@@ -82,7 +83,8 @@ def integer(query: Query, key: str) -> int | None:
     sign, digits = (text[0], text[1:]) if text[:1] in ("+", "-") else ("", text)
     if not (digits.isascii() and digits.isdigit()):
         raise BadRequest(f"strconv.ParseInt: parsing {errors.quoted(text)}: invalid syntax")
-    value = int(sign + digits)
+    # Python refuses to read endless numbers; so many digits are out of range already.
+    value = int(sign + digits.lstrip("0")[:_DIGITS] or "0")
     if not -(2**63) <= value < 2**63:
         raise BadRequest(f"strconv.ParseInt: parsing {errors.quoted(text)}: value out of range")
     return value

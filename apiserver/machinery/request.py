@@ -86,7 +86,7 @@ def parse_request(method: str, path: str, raw_query: bytes) -> RequestInfo:
         return info
     info.is_resource = True
     info.verb = _VERBS.get(method, "")
-    if rest[0] == "watch" and len(rest) > 1:
+    if rest[0] == "watch" and len(rest) > 1 and method == "GET":
         rest, info.verb = rest[1:], "watch"
     if rest[0] == "namespaces" and len(rest) > 1:
         info.namespace = rest[1]

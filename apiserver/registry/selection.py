@@ -8,6 +8,9 @@ from apiserver.machinery.errors import APIError, Object
 from apiserver.machinery.selectors import FieldSelector, LabelSelector
 from apiserver.registry.options import ListOptions
 
+# One more than the largest number has: who asks for more is out of range.
+_DIGITS = 21
+
 Matches = Callable[[Object], bool]
 
 
@@ -33,9 +36,10 @@ def check_integer(text: str) -> None:
 
 def parse_resource_version(text: str, error: type[APIError], prefix: str = "") -> int:
     """The revision in a resourceVersion; raises `error` in Go's words where it is no unsigned integer."""
-    if text.isascii() and text.isdigit() and int(text) < 2**64:
+    digits = text.lstrip("0")[:_DIGITS] or "0"
+    if text.isascii() and text.isdigit() and int(digits) < 2**64:
         # A storage's revisions are signed, and it may ask for the next one.
-        return min(int(text), 2**63 - 2)
+        return min(int(digits), 2**63 - 2)
     fault = "value out of range" if text.isascii() and text.isdigit() else "invalid syntax"
     quoted = errors.quoted(text)
     raise error(f"{prefix}resourceVersion: Invalid value: {quoted}: strconv.ParseUint: parsing {quoted}: {fault}")

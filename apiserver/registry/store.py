@@ -3,6 +3,7 @@
 Nothing below knows objects, nothing above knows keys. Objects that come out are shared: read only.
 """
 
+import asyncio
 import builtins
 import secrets
 import uuid
@@ -45,7 +46,7 @@ _RESET: dict[str, frozenset[tuple[str, ...]]] = {
 
 
 class _Unchanged(Exception):
-    """The new bytes equal a cached copy, which may be stale: look again."""
+    """Nothing is to be written, going by a cached copy, which may be stale: look again."""
 
 
 async def admit_all(_: Object) -> None:
@@ -113,6 +114,8 @@ class Store:
             found += [kv for kv in page.items if matches(item_of(kv).object)]
             if len(found) >= at.limit or not page.remaining:
                 break
+            # A page from memory does not wait for anything: let others run.
+            await asyncio.sleep(0)
             last = page.items[-1].key.removeprefix(prefix)
             at = Position(last + "\0", page.revision, None, at.limit)
         shown = found[: at.limit]
@@ -263,6 +266,8 @@ class Store:
                 raise _Unchanged
             return item_of(kv)
         if options.dry_run:
+            if not fresh:
+                raise _Unchanged
             return Item(at_revision(new, kv.mod_revision))
         revision = await self._storage.put(kv.key, stored, kv.mod_revision)
         return Item(at_revision(new, revision))

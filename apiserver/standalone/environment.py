@@ -1,7 +1,7 @@
 """The environment without a cluster: own certificates and users, host kinds served by this server itself, and the
 controllers that a cluster would run for them."""
 
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -65,7 +65,9 @@ def _tasks(reload: Task, stores: Stores) -> Sequence[Task]:
     every = list(stores.values())
     ours = stores["", "v1", "namespaces"]
 
-    def initial() -> Awaitable[None]:
-        return namespaces.ensure_initial(ours)
-
-    return [initial, namespaces.NamespaceController(ours, every).run, GarbageCollector(every).run, reload]
+    return [
+        partial(namespaces.ensure_initial, ours),
+        namespaces.NamespaceController(ours, every).run,
+        GarbageCollector(every).run,
+        reload,
+    ]

@@ -5,15 +5,18 @@ do the same, so that Store needs no rule for one kind.
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 
-from apiserver.machinery.errors import AlreadyExists, NotFound, Object
+from apiserver.machinery.errors import AlreadyExists, APIError, NotFound, Object
 from apiserver.machinery.strategy import DeleteOptions
 from apiserver.registry.options import ListOptions, WriteOptions
 from apiserver.registry.store import Store
 from reconciler.controller import Controller
 from reconciler.informer import Informer, StoreSource
 from reconciler.workqueue import WorkQueue
+
+_log = logging.getLogger(__name__)
 
 FINALIZER = "kubernetes"
 INITIAL = ("default", "kube-system")
@@ -29,7 +32,7 @@ def prepared(namespace: Object) -> Object:
     finalizers = meta.get("finalizers") or []
     held = finalizers if FINALIZER in finalizers else [*finalizers, FINALIZER]
     labels = {**(meta.get("labels") or {}), _LABEL: meta["name"]}
-    status = {**(namespace.get("status") or {}), "phase": "Active"}
+    status = {**_status(namespace), "phase": "Active"}
     return {**namespace, "metadata": {**meta, "finalizers": held, "labels": labels}, "status": status}
 
 
@@ -40,13 +43,22 @@ async def admit(namespace: Object) -> None:
 
 
 async def ensure_initial(namespaces: Store) -> None:
-    """Creates the Namespaces that exist from the start."""
+    """Creates the Namespaces that exist from the start, as soon as the storage takes them."""
     for name in INITIAL:
-        obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-        try:
-            await namespaces.create(prepared(obj), _WRITE)
-        except AlreadyExists:
-            continue
+        while not await _exists(namespaces, name):  # noqa: ASYNC110 - nobody tells when the storage is back
+            await asyncio.sleep(_WAIT)
+
+
+async def _exists(namespaces: Store, name: str) -> bool:
+    """Tries to create it; False when that must be tried again."""
+    try:
+        await namespaces.create(prepared({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}), _WRITE)
+    except AlreadyExists:
+        return True
+    except APIError as error:
+        _log.warning("namespace %s: %s", name, error)
+        return False
+    return True
 
 
 class NamespaceController:
@@ -101,7 +113,13 @@ def _prepared_if_live(live: Object) -> Object:
 
 
 def _terminating(live: Object) -> Object:
-    return {**live, "status": {**(live.get("status") or {}), "phase": "Terminating"}}
+    return {**live, "status": {**_status(live), "phase": "Terminating"}}
+
+
+def _status(namespace: Object) -> Object:
+    """The kind has no schema here, so that a client may have written anything."""
+    status = namespace.get("status")
+    return status if isinstance(status, dict) else {}
 
 
 def _released(live: Object) -> Object:
