@@ -39,6 +39,7 @@ from storage.interface import Storage, Unavailable
 from storage.sqlite import MEMORY, SQLiteStorage
 
 _DRAIN_SECONDS = 5
+_FAREWELL_SECONDS = 1.0
 
 
 async def serve(settings: Settings) -> None:
@@ -215,6 +216,20 @@ class _Server(uvicorn.Server):
         await asyncio.sleep(self._settings.shutdown_delay_duration)
         self._drain.begin()
         self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        cut = asyncio.create_task(self._cut_idle())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            cut.cancel()
+
+    async def _cut_idle(self) -> None:
+        """A client that does not answer TLS's farewell would hold us up for half a minute."""
+        await self._drain.wait_idle()
+        await asyncio.sleep(_FAREWELL_SECONDS)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -50,18 +50,36 @@ def test_not_ready_while_it_drains(start_server: StartServer) -> None:
     assert server.running.wait(ENDED_WITHIN) == 0
 
 
-def _connect(server: Server) -> ssl.SSLSocket:
+def _connect(server: Server, receive_buffer: int = 0) -> ssl.SSLSocket:
     context = ssl.create_default_context(cafile=str(server.ca_file))
-    plain = socket.create_connection(("127.0.0.1", server.port), timeout=ENDED_WITHIN)
+    plain = socket.socket()
+    plain.settimeout(ENDED_WITHIN)
+    if receive_buffer:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    plain.connect(("127.0.0.1", server.port))
     return context.wrap_socket(plain, server_hostname="127.0.0.1")
 
 
 def _head(length: int) -> bytes:
-    lines = [
-        f"POST {COLLECTION} HTTP/1.1",
-        "Host: localhost",
-        f"Authorization: Bearer {TOKENS['admin'][0]}",
-        "Content-Type: application/json",
-        f"Content-Length: {length}",
-    ]
+    length_header = f"Content-Length: {length}"
+    return _request(f"POST {COLLECTION} HTTP/1.1", "Content-Type: application/json", length_header)
+
+
+def _request(line: str, *headers: str) -> bytes:
+    lines = [line, "Host: localhost", f"Authorization: Bearer {TOKENS['admin'][0]}", *headers]
     return "\r\n".join([*lines, "", ""]).encode()
+
+
+def test_a_client_that_does_not_read_holds_nothing_up(own_server: Server) -> None:
+    """A watch whose client has stopped reading is cut: the server still ends by itself, in time."""
+    with closing(_connect(own_server, receive_buffer=4096)) as connection, own_server.http() as client:
+        connection.sendall(_request(f"GET {COLLECTION}?watch=1 HTTP/1.1"))
+        big = website("big") | {"metadata": {"name": "big", "annotations": {"x": "x" * 200_000}}}
+        assert client.post(COLLECTION, json=big).status_code == 201
+        # More than the buffers between the two can hold.
+        for number in range(50):
+            change = {"metadata": {"labels": {"number": str(number)}}}
+            headers = {"Content-Type": "application/merge-patch+json"}
+            assert client.patch(f"{COLLECTION}/big", json=change, headers=headers).status_code == 200
+        own_server.running.signal(signal.SIGTERM)
+        assert own_server.running.wait(ENDED_WITHIN) == 0
