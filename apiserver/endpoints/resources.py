@@ -76,8 +76,9 @@ async def create(store: Store, exchange: Exchange) -> None:
     obj = await _object(store, exchange, options)
     wipe_system_fields(obj["metadata"])
     _check_namespace(store, exchange, obj)
-    exchange.warn(*filter(None, [codec.dedup_owners(obj["metadata"])]), *finalizer_warnings(obj["metadata"], {}))
+    exchange.warn(*filter(None, [codec.dedup_owners(obj["metadata"])]))
     item = await store.create(obj, _to_store(exchange, options))
+    exchange.warn(*finalizer_warnings(item.meta, {}))
     await reply_item(store, exchange, 201, item, chosen.target)
 
 
@@ -90,8 +91,11 @@ async def update(store: Store, exchange: Exchange) -> None:
     _check_namespace(store, exchange, obj)
     exchange.warn(*filter(None, [codec.dedup_owners(obj["metadata"])]))
 
+    before: Object = {}
+
     def swap(live: Object) -> Object:
-        exchange.warn(*finalizer_warnings(obj["metadata"], live["metadata"]))
+        nonlocal before
+        before = live["metadata"]
         store.check_uid(obj, live)
         if not obj["metadata"].get("resourceVersion"):
             fault = errors.FieldError("FieldValueInvalid", "metadata.resourceVersion", _NO_VERSION)
@@ -99,6 +103,7 @@ async def update(store: Store, exchange: Exchange) -> None:
         return obj
 
     item = await store.update(info.namespace, info.name, swap, _to_store(exchange, options), info.subresource)
+    exchange.warn(*finalizer_warnings(item.meta, before))
     await reply_item(store, exchange, 200, item, chosen.target)
 
 
@@ -124,15 +129,20 @@ async def _patched(store: Store, exchange: Exchange, apply_patch: Patch, body: b
     info = exchange.info
     faults = _duplicates(body)
 
+    before: Object = {}
+
     def change(live: Object) -> Object:
+        nonlocal before
+        before = live["metadata"]
         document = apply_patch(live, body)
         new = _coerced(store, exchange, document, faults, options)
         _check_name(exchange, new)
         _check_namespace(store, exchange, new)
-        exchange.warn(*finalizer_warnings(new["metadata"], live["metadata"]))
         return new
 
-    return await store.update(info.namespace, info.name, change, _to_store(exchange, options), info.subresource)
+    item = await store.update(info.namespace, info.name, change, _to_store(exchange, options), info.subresource)
+    exchange.warn(*finalizer_warnings(item.meta, before))
+    return item
 
 
 def _duplicates(body: bytes) -> list[str]:

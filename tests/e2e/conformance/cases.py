@@ -87,7 +87,11 @@ CASES: dict[str, tuple[Step, ...]] = {
     "create-repeated-owners": (create(ownerReferences=[OWNER, OWNER]),),
     "create-finalizers": (create(finalizers=["plain"]), create(finalizers=["orphan", "foregroundDeletion"])),
     "create-null-items": (create(ownerReferences=[None]), create(finalizers=[None])),
-    "endless-digits": (read("", limit="9" * 5000), read("", resourceVersion="9" * 5000), read(resourceVersion="9" * 5000)),
+    "endless-digits": (
+        read("", limit="9" * 5000),
+        read("", resourceVersion="9" * 5000),
+        read(resourceVersion="9" * 5000),
+    ),
     "create-metadata-types": (
         Step("POST", body={**site(), "metadata": 5}),
         Step("POST", body={**site(), "metadata": None}),
