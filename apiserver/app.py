@@ -55,7 +55,9 @@ async def serve(settings: Settings) -> None:
             config = tls.server_config(app, environment.serving)
             server = _Server(settings, config, drain)
             work = [cacher.run, *environment.tasks(stores), *_compaction(storage, settings)]
-            await _beside([*work, *_controllers(settings, environment, stores)], server, _listen(settings))
+            # In standalone mode the controllers speak to this very server.
+            later = [partial(_after, server.listening, task) for task in _controllers(settings, environment, stores)]
+            await _beside([*work, *later], server, _listen(settings))
 
 
 async def _beside(work: Sequence[Task], server: uvicorn.Server, listener: socket.socket) -> None:
@@ -68,6 +70,11 @@ async def _beside(work: Sequence[Task], server: uvicorn.Server, listener: socket
 
 
 async def _run(task: Task) -> None:
+    await task()
+
+
+async def _after(event: asyncio.Event, task: Task) -> None:
+    await event.wait()
     await task()
 
 
@@ -196,6 +203,7 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._settings, self._drain = settings, drain
         self._ending: asyncio.Task[None] | None = None
+        self.listening = asyncio.Event()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -233,6 +241,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        self.listening.set()
         if self._settings.standalone:
             sys.stdout.write(_welcome(self._settings))
             sys.stdout.flush()

@@ -2,11 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from apiserver import certificates
 from apiserver.admission.namespaces import NamespaceLifecycle
 from apiserver.client import Client
 from apiserver.filters.authentication import AuthenticationConfig, Authenticator, RequestHeaderConfig
+from apiserver.filters.certificates import Authorities
 from apiserver.machinery.authorization import Authorizer
 from apiserver.machinery.errors import Object
 from apiserver.machinery.kind import Kind
@@ -36,12 +38,12 @@ class Environment:
 
 
 def trusted_by_flags(settings: Settings) -> AuthenticationConfig:
-    """Whom the command line itself names. Raises OSError."""
-    client_ca = settings.client_ca_file.read_text() if settings.client_ca_file else ""
+    """Whom the command line itself names. Raises SettingsError."""
+    client_ca = _bundle("--client-ca-file", settings.client_ca_file) if settings.client_ca_file else ""
     if settings.requestheader_client_ca_file is None:
         return AuthenticationConfig(client_ca)
     proxy = RequestHeaderConfig(
-        settings.requestheader_client_ca_file.read_text(),
+        _bundle("--requestheader-client-ca-file", settings.requestheader_client_ca_file),
         settings.requestheader_allowed_names,
         settings.requestheader_username_headers,
         settings.requestheader_uid_headers,
@@ -49,6 +51,15 @@ def trusted_by_flags(settings: Settings) -> AuthenticationConfig:
         settings.requestheader_extra_headers_prefix,
     )
     return AuthenticationConfig(client_ca, proxy)
+
+
+def _bundle(flag: str, file: Path) -> str:
+    try:
+        pem = file.read_text(encoding="utf-8")
+        Authorities(pem)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{flag}={file}: {error}; name a file of PEM certificates") from error
+    return pem
 
 
 def serving(settings: Settings, authorities: Sequence[str]) -> Serving:

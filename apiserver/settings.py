@@ -221,7 +221,7 @@ class Settings(BaseSettings):
 
     max_requests_inflight: Count = _field(400, "Most reading requests at a time; 0 for no limit.")
     max_mutating_requests_inflight: Count = _field(200, "Most writing requests at a time; 0 for no limit.")
-    request_timeout: Seconds = _field("60s", "Time that a request may take, watches excepted.")
+    request_timeout: Annotated[Seconds, Field(gt=0)] = _field("60s", "Time that a request may take, watches excepted.")
     min_request_timeout: Annotated[int, Field(ge=1)] = _field(
         1800, "Seconds after which a watch that names no timeout is ended: this to twice this, at random."
     )

@@ -86,6 +86,8 @@ class Serving:
         except OSError as error:
             logger.error("the serving certificate stays as it is, %s cannot be used: %s", self._files[0], error)
             return False
+        # Authorities may have come while the files were read.
+        _trust(self._current, self._authorities)
         self._seen = seen
         logger.info("new serving certificate from %s", self._files[0])
         return True
@@ -139,8 +141,15 @@ class Protocol(HttpToolsProtocol):
                 self._refuse_head()
                 return
         super().data_received(data)
-        if self._head_bytes is not None and self._head_timer is None:
-            self._head_timer = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+        if self._head_bytes is not None:
+            if self._head_timer is None:
+                self._head_timer = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+        elif self._is_idle() and self.timeout_keep_alive_task is None and not self.transport.is_closing():
+            # Bytes that begin no request do not keep a connection.
+            self.timeout_keep_alive_task = self.loop.call_later(IDLE_SECONDS, self.timeout_keep_alive_handler)
+
+    def _is_idle(self) -> bool:
+        return not self.pipeline and self.cycle is not None and self.cycle.response_complete
 
     def _refuse_head(self) -> None:
         if not self.transport.is_closing():
@@ -151,6 +160,17 @@ class Protocol(HttpToolsProtocol):
         super().on_message_begin()
         self.scope["extensions"] = self._extensions
         self._head_bytes = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # What follows a chunked body are trailers: no headers of the request, and least of all somebody's identity.
+        if self._head_bytes is not None:
+            super().on_header(name, value)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        # Nobody will read the rest of a body that was answered before its end.
+        if self._is_idle() and self.cycle.more_body:
+            self.transport.close()
 
     def on_headers_complete(self) -> None:
         self._head_bytes = None

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # The script's own folder is on the path, the project above it is not.
 sys.path.insert(0, str(ROOT))
 
-from apiserver.certificates import Profile, ensure_ca, ensure_leaf, store, write  # noqa: E402
+from apiserver.certificates import KeyPair, Profile, ensure_ca, ensure_leaf, read, store, write  # noqa: E402
 
 _log = logging.getLogger("certs")
 
@@ -98,14 +98,25 @@ def generate(out: Path, deploy: Path, force: bool) -> None:
     """Keeps everything below `out`, writes what the manifests read below `deploy`/generated. Raises OSError; ValueError
     for manifests that do not name what they should."""
     names = names_of(deploy)
-    serving_ca = ensure_ca(out, "ca", f"{names.service}-ca", force=force)
-    etcd_ca = ensure_ca(out, "etcd-ca", f"{names.etcd}-ca", force=force)
+    serving_ca, serving_bundle = _authority(out, "ca", f"{names.service}-ca", force)
+    etcd_ca, etcd_bundle = _authority(out, "etcd-ca", f"{names.etcd}-ca", force)
     generated = deploy / "generated"
     for name, profile in profiles(names).items():
         authority = serving_ca if name == "serving" else etcd_ca
         store(generated, name, ensure_leaf(out, name, authority, profile, force=force))
-    write(generated / "etcd-ca.crt", etcd_ca.cert_pem)
-    write(generated / "ca-bundle.yaml", ca_bundle_patch(names.api_service, serving_ca.cert_pem).encode())
+    write(generated / "etcd-ca.crt", etcd_bundle)
+    write(generated / "ca-bundle.yaml", ca_bundle_patch(names.api_service, serving_bundle).encode())
+
+
+def _authority(out: Path, name: str, common_name: str, force: bool) -> tuple[KeyPair, bytes]:
+    """The authority, and a bundle with the one that it replaced: until all Pods have the new certificates, those of the
+    old one must still be good."""
+    before = read(out, name)
+    pair = ensure_ca(out, name, common_name, force=force)
+    previous = out / f"{name}-previous.crt"
+    if before is not None and before.cert_pem != pair.cert_pem:
+        write(previous, before.cert_pem)
+    return pair, pair.cert_pem + (previous.read_bytes() if previous.exists() else b"")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -54,7 +54,7 @@ class ResourceRouter:
 def _reachable(store: Store, info: RequestInfo) -> bool:
     """Across all namespaces one can only list and watch; a cluster-scoped kind has no namespace (wire.md 3.0)."""
     if not store.kind.namespaced:
-        return not info.namespace or info.resource == "namespaces"
+        return not info.namespace or (info.resource == "namespaces" and info.namespace == info.name)
     return bool(info.namespace) or info.verb in _ANY_NAMESPACE_VERBS
 
 

@@ -49,7 +49,7 @@ def with_groups(wanted: User) -> User:
 
 def _service_account(name: str) -> tuple[str, str] | None:
     namespace, colon, account = name.removeprefix(_SERVICE_ACCOUNT).partition(":")
-    is_account = name.startswith(_SERVICE_ACCOUNT) and colon and namespace and account
+    is_account = name.startswith(_SERVICE_ACCOUNT) and colon and namespace and account and ":" not in account
     return (namespace, account) if is_account else None
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from apiserver.filters.authorization import MASTERS
+from apiserver.filters.authorization import ALWAYS_ALLOWED_PATHS, MASTERS
 from apiserver.http.asgi import Application, Message, Receive, Scope, Send
 from apiserver.http.metrics import Metrics
 from apiserver.http.respond import format_of, send_bytes, send_status, send_text
@@ -99,7 +99,8 @@ class Deadline:
 
 
 class InFlight:
-    """Answers 429 while too many requests run that read, or that write; 0 is no limit. system:masters are exempt.
+    """Answers 429 while too many requests run that read, or that write; 0 is no limit. system:masters are exempt, and
+    probes: a busy server must not look like a broken one.
 
     `running`: by kind; includes those that are exempt from the limit."""
 
@@ -112,7 +113,7 @@ class InFlight:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         info: RequestInfo | None = scope["state"]["info"] if scope["type"] == "http" else None
-        if info is None or info.is_watch:
+        if info is None or info.is_watch or info.path in ALWAYS_ALLOWED_PATHS:
             await self._app(scope, receive, send)
             return
         kind = READ_ONLY if info.verb in _NON_MUTATING_VERBS else MUTATING

@@ -24,6 +24,7 @@ _NO_CACHE = (b"cache-control", b"no-cache, private")
 _CLOSE = (b"connection", b"close")
 _APPLY = b"application/apply-patch"
 _LONGEST_LOGGED_ID = 64
+_LONGEST_LOGGED = 1024
 _GATHER_SECONDS = 0.05
 
 logger = logging.getLogger(__name__)
@@ -153,14 +154,14 @@ def _entry(scope: Scope, user_agent: bytes, code: int, started: float, seconds: 
         "impersonated_by": state.get("impersonated_by", ""),
         "verb": info.verb,
         "method": info.method,
-        "path": info.path,
+        "path": info.path[:_LONGEST_LOGGED],
         "group": info.group,
         "resource": info.resource,
         "subresource": info.subresource,
-        "namespace": info.namespace,
-        "name": info.name,
+        "namespace": info.namespace[:_LONGEST_LOGGED],
+        "name": info.name[:_LONGEST_LOGGED],
         "code": code,
         "latency_ms": round(seconds * 1000, 3),
-        "user_agent": user_agent.decode("latin-1"),
+        "user_agent": user_agent[:_LONGEST_LOGGED].decode("latin-1"),
         "source_ip": client[0] if client else "",
     }

@@ -211,6 +211,28 @@ def _received(connection: ssl.SSLSocket) -> bytes:
         return b""
 
 
+def test_trailers_are_no_headers(server: Running) -> None:
+    """What follows a chunked body adds nothing to who asks, not even from the front proxy."""
+    head = b"POST /who HTTP/1.1\r\nHost: x\r\nX-Remote-User: bob\r\nTransfer-Encoding: chunked\r\n"
+    head += b"Connection: close\r\n\r\n"
+    trailers = b"X-Remote-Group: system:masters\r\nAuthorization: Bearer secret\r\nX-Other: 1\r\n"
+    with server.connection(front_proxy(server)) as connection:
+        connection.sendall(head + b"0\r\n" + trailers + b"\r\n")
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    body = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert (body["user"], body["groups"]) == ("bob", ["system:authenticated"])
+    assert not {"x-other", "authorization", "x-remote-group"} & set(body["headers"])
+
+
+def test_an_unread_body_ends_the_connection(server: Running) -> None:
+    """A request that was answered before its body came keeps no connection."""
+    with server.connection() as connection:
+        head = b"POST /who HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer guessed\r\nContent-Length: 1000000\r\n\r\n"
+        connection.sendall(head)
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert received.startswith(b"HTTP/1.1 401 ")
+
+
 def test_large_headers(server: Running) -> None:
     """Headers far above what other servers take are fine: kubectl sends large ones."""
     with server.client() as client:

@@ -166,11 +166,11 @@ class Running:
             yield client
 
     @contextmanager
-    def connection(self) -> Iterator[ssl.SSLSocket]:
+    def connection(self, pair: KeyPair | None = None) -> Iterator[ssl.SSLSocket]:
         """Bytes as they are."""
         with (
             socket.create_connection(("127.0.0.1", self.port)) as raw,
-            self.tls().wrap_socket(raw, server_hostname="127.0.0.1") as secure,
+            self.tls(pair).wrap_socket(raw, server_hostname="127.0.0.1") as secure,
         ):
             yield secure
 

@@ -24,7 +24,7 @@ def refusal(*argv: str) -> str:
 @pytest.mark.parametrize(("text", "seconds"), [("0", 0), ("5m", 300), ("1m30s", 90), ("250ms", 0.25)])
 def test_durations_are_held_in_seconds(text: str, seconds: float) -> None:
     """Durations are written as Go writes them."""
-    assert Settings.load([ETCD, f"--request-timeout={text}"]).request_timeout == pytest.approx(seconds)
+    assert Settings.load([ETCD, f"--shutdown-delay-duration={text}"]).shutdown_delay_duration == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize("text", ["", "5", "s", "5 m", "-5m", "5x", "1m 30s", "1mm"])
