@@ -22,6 +22,8 @@ MAX_HEADER_BYTES = 1 << 20
 """Go's default limit of a request's line and headers together."""
 HEADER_SECONDS = 32.0
 """Time for a request's line and headers, as kube-apiserver gives."""
+MAX_UNREAD_BYTES, UNREAD_SECONDS = 256 * 1024, 5.0
+"""So much, and so long, of a body answered before its end is taken, so that the connection can be used again."""
 IDLE_SECONDS = 120
 """Longer than Go's clients keep an idle connection (90 s): else they may send on one that is just being closed."""
 
@@ -112,7 +114,8 @@ class Protocol(HttpToolsProtocol):
     """Adds the client's certificate (DER) to `scope["extensions"]["tls"]`, and limits to a request's headers.
 
     `_head_bytes`: received so far of a request whose headers have begun and not ended, else None. `_head_timer` runs
-    while such a one, or the first of a connection, is awaited."""
+    while such a one, or the first of a connection, is awaited. `_messages` counts requests; `_ended`: the last one has
+    been received; `_unread`: bytes of its body that came after its answer."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -123,6 +126,8 @@ class Protocol(HttpToolsProtocol):
             "connection": {"abort": transport.abort},
         }
         self._head_bytes: int | None = None
+        self._messages = self._unread = 0
+        self._ended = True
         self._head_timer: asyncio.TimerHandle | None = self.loop.call_later(HEADER_SECONDS, transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -160,6 +165,8 @@ class Protocol(HttpToolsProtocol):
         super().on_message_begin()
         self.scope["extensions"] = self._extensions
         self._head_bytes = 0
+        self._messages += 1
+        self._unread, self._ended = 0, False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # What follows a chunked body are trailers: no headers of the request, and least of all somebody's identity.
@@ -168,8 +175,22 @@ class Protocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        # Nobody will read the rest of a body that was answered before its end.
-        if self._is_idle() and self.cycle.more_body:
+        if self._is_idle() and not self._ended:
+            self.loop.call_later(UNREAD_SECONDS, self._close_unread, self._messages)
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        if self.cycle.response_complete:
+            self._unread += len(body)
+            if self._unread > MAX_UNREAD_BYTES:
+                self.transport.close()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._ended = True
+
+    def _close_unread(self, message: int) -> None:
+        if message == self._messages and not self._ended:
             self.transport.close()
 
     def on_headers_complete(self) -> None:
