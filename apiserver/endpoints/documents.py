@@ -79,13 +79,10 @@ def _wants_aggregated(accept: str) -> bool:
 
 def _add_openapi(routes: APIRouter, kinds: Sequence[Kind]) -> None:
     _add_tagged(routes, "/openapi/v2", Document.of(openapi.v2_document(kinds)))
-    paths: Object = {}
+    _add_tagged(routes, "/openapi/v3", Document.of(openapi.v3_index(kinds)))
     for group, version in dict.fromkeys((kind.group, kind.version) for kind in kinds):
         document = Document.of(openapi.v3_document(kinds, group, version))
-        path = f"{_prefix(group)}/{version}"
-        paths[path.removeprefix("/")] = {"serverRelativeURL": f"/openapi/v3{path}?hash={document.hash}"}
-        _add_tagged(routes, f"/openapi/v3{path}", document)
-    _add_tagged(routes, "/openapi/v3", Document.of({"paths": paths}))
+        _add_tagged(routes, f"/openapi/v3/{openapi.v3_path(group, version)}", document)
 
 
 def _add_tagged(routes: APIRouter, path: str, document: Document) -> None:

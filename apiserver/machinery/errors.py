@@ -3,7 +3,7 @@
 APIError
   BadRequest 400, Unauthorized 401, Forbidden 403, NotFound 404, MethodNotAllowed 405, NotAcceptable 406,
   AlreadyExists 409, Conflict 409, Expired 410, RequestEntityTooLarge 413, UnsupportedMediaType 415, Invalid 422,
-  TooManyRequests 429, InternalError 500, Plain 500 (no reason: what Go's bare errors become), ServerTimeout 500,
+  TooManyRequests 429, InternalError 500, Plain 500 (no reason: what Go's bare errors become),
   ServiceUnavailable 503, Timeout 504
 
 Texts and details are those of k8s.io/apimachinery `pkg/api/errors` (wire.md 3.1).
