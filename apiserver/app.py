@@ -39,7 +39,7 @@ from storage.interface import Storage, Unavailable
 from storage.sqlite import MEMORY, SQLiteStorage
 
 _DRAIN_SECONDS = 5
-_FAREWELL_SECONDS = 1.0
+_FAREWELL_SECONDS = 5.0
 
 
 async def serve(settings: Settings) -> None:
@@ -233,11 +233,14 @@ class _Server(uvicorn.Server):
             cut.cancel()
 
     async def _cut_idle(self) -> None:
-        """A client that does not answer TLS's farewell would hold us up for half a minute."""
+        """A client that does not answer TLS's farewell would hold us up for half a minute; one that still reads its
+        answer is waited for."""
         await self._drain.wait_idle()
-        await asyncio.sleep(_FAREWELL_SECONDS)
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
+        while True:
+            await asyncio.sleep(_FAREWELL_SECONDS)
+            for connection in list(self.server_state.connections):
+                if not connection.transport.get_write_buffer_size():
+                    connection.transport.abort()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

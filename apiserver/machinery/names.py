@@ -8,7 +8,6 @@ import re
 _WORD = "[A-Za-z0-9]"
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
-_DNS1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _NAME_PART = f"({_WORD}[-A-Za-z0-9_.]*)?{_WORD}"
 _LABEL_VALUE = f"({_NAME_PART})?"
 
@@ -32,15 +31,9 @@ _LABEL_RULE = (
     f"a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', {_ENDS} "
     f"(e.g. 'my-name',  or '123-abc', regex used for validation is '{_LABEL}')"
 )
-_DNS1035_RULE = (
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
-    "and end with an alphanumeric character "
-    f"(e.g. 'my-name',  or 'abc-123', regex used for validation is '{_DNS1035}')"
-)
 
 _MATCH_SUBDOMAIN = re.compile(_SUBDOMAIN).fullmatch
 _MATCH_LABEL = re.compile(_LABEL).fullmatch
-_MATCH_DNS1035 = re.compile(_DNS1035).fullmatch
 _MATCH_NAME_PART = re.compile(_NAME_PART).fullmatch
 _MATCH_LABEL_VALUE = re.compile(_LABEL_VALUE).fullmatch
 
@@ -59,11 +52,6 @@ def is_dns1123_label(value: str) -> list[str]:
     if _MATCH_LABEL(value):
         return faults
     return [*faults, "must not contain dots" if _MATCH_SUBDOMAIN(value) else _LABEL_RULE]
-
-
-def is_dns1035_label(value: str) -> list[str]:
-    faults = _longer_than(value, 63, "characters")
-    return faults if _MATCH_DNS1035(value) else [*faults, _DNS1035_RULE]
 
 
 def is_label_value(value: str) -> list[str]:

@@ -56,15 +56,6 @@ def test_label() -> None:
     assert names.is_dns1123_label("a" * 64) == ["must be no more than 63 characters"]
 
 
-def test_dns1035_label_starts_with_a_letter() -> None:
-    """The rule for names of Services."""
-    assert names.is_dns1035_label("a1") == []
-    (fault,) = names.is_dns1035_label("1a")
-    assert fault.startswith("a DNS-1035 label must consist of")
-    assert "start with an alphabetic character" in fault
-    assert names.is_dns1035_label("a" * 64) == ["must be no more than 63 characters"]
-
-
 def test_label_value() -> None:
     """Empty or up to 63 bytes that begin and end alphanumerically."""
     assert [names.is_label_value(value) for value in ("", "A_b.c-1", "1")] == [[], [], []]
