@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.controlplane import binaries
 from tests.controlplane.cluster import ControlPlane
+from tests.controlplane.golang import Unavailable
 from tests.controlplane.process import NotInTime, ProcessDied
 from tests.controlplane.secure_etcd import SecureEtcd
 from tests.controlplane.server import APIServerProcess
@@ -25,7 +26,7 @@ def _say(line: str) -> None:
 
 
 def run(directory: Path) -> None:
-    """Never returns. Raises KeyboardInterrupt on SIGINT and SIGTERM; binaries.Unavailable, ProcessDied or NotInTime."""
+    """Never returns. Raises KeyboardInterrupt on SIGINT and SIGTERM; golang.Unavailable, ProcessDied or NotInTime."""
     tools = binaries.ensure(_say)
     state = directory / "state"
     shutil.rmtree(state, ignore_errors=True)
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         _say("stopped")
         return 0
-    except (binaries.Unavailable, ProcessDied, NotInTime) as failure:
+    except (Unavailable, ProcessDied, NotInTime) as failure:
         _say(str(failure))
         return 1
     return 0

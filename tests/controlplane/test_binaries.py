@@ -5,7 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.controlplane.binaries import HERE, TOOLS, version
+from tests.controlplane.binaries import TOOLS, version
+from tests.controlplane.golang import HERE
 
 
 def _run(tmp_path: Path, assets: Path) -> subprocess.CompletedProcess[str]:
