@@ -10,7 +10,6 @@ import httpx
 import orjson
 
 GROUP = "extensions.example.com"
-REFERENCE = "reference.example.com"
 VERSION = "v1alpha1"
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")

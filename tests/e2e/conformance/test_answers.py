@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -10,51 +9,20 @@ import pytest
 from apiserver.kinds.website import KIND
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.process import eventually
+from tests.controlplane.reference import GROUP as REFERENCE
+from tests.controlplane.reference import custom_resource
 from tests.controlplane.server import Standalone
 from tests.e2e.conformance.cases import CASES
 from tests.e2e.conformance.differences import accepted
-from tests.e2e.conformance.exchange import GROUP, REFERENCE, Run
+from tests.e2e.conformance.exchange import GROUP, Run
 
 SOON = 30.0
-
-
-def _custom_resource() -> dict[str, Any]:
-    """The kind as a CustomResourceDefinition of another group."""
-    assert KIND.scale is not None
-    scale = {
-        "specReplicasPath": KIND.scale.spec_replicas,
-        "statusReplicasPath": KIND.scale.status_replicas,
-        "labelSelectorPath": KIND.scale.selector,
-    }
-    columns = [{"name": each.name, "type": each.type, "jsonPath": each.path} for each in KIND.columns]
-    version = {
-        "name": KIND.version,
-        "served": True,
-        "storage": True,
-        "schema": {"openAPIV3Schema": KIND.schema},
-        "subresources": {"status": {}, "scale": scale},
-        "additionalPrinterColumns": columns,
-    }
-    names = {
-        "plural": KIND.plural,
-        "singular": KIND.singular,
-        "kind": KIND.kind,
-        "listKind": KIND.list_kind,
-        "shortNames": list(KIND.short_names),
-        "categories": list(KIND.categories),
-    }
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{KIND.plural}.{REFERENCE}"},
-        "spec": {"group": REFERENCE, "scope": "Namespaced", "names": names, "versions": [version]},
-    }
 
 
 @pytest.fixture(scope="module")
 def reference(control_plane: ControlPlane) -> Iterator[httpx.Client]:
     """kube-apiserver with the custom resource."""
-    control_plane.kubectl().apply(_custom_resource())
+    control_plane.kubectl().apply(custom_resource())
     with control_plane.http() as client:
         path = f"/apis/{REFERENCE}/{KIND.version}/{KIND.plural}"
         eventually(lambda: client.get(path).status_code == 200, SOON, "the custom resource is served")
