@@ -18,8 +18,8 @@ _SETTING = """\
 Everything runs on one machine; TLS, HTTP/1.1, a bearer token. Each server has {objects:.0f} objects of {size} bytes \
 (as answered, managedFields included). kube-apiserver knows the token from a file, so does this server in standalone \
 mode (SQLite); sample-apiserver and this server on etcd are registered in the cluster and ask kube-apiserver by a \
-TokenReview, which they cache. Each of the three has an etcd of its own, without fsync; SQLite syncs. No \
-controller runs.
+TokenReview, which they cache. Each of the three has an etcd of its own, without fsync, and without TLS for \
+kube-apiserver alone; SQLite syncs. No controllers run, except standalone mode's garbage collector.
 
 CPU is that of the server's process and its children, user and system, divided by the operations. Ratios are \
 sample-apiserver's CPU divided by this server's within a round; given are the median of {rounds:.0f} rounds and, in \
