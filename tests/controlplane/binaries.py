@@ -1,13 +1,12 @@
 """Where the binaries of a real control plane come from.
 
 `KUBEBUILDER_ASSETS`, when set, names a folder that is used first (the convention of setup-envtest, whose folders have
-no kube-controller-manager). Whatever is missing is built once from the go.mod files beside this module, into a cache
-folder that is named after those files: a new version is a new folder.
+no kube-controller-manager). Whatever is missing is built once from the go.mod files beside this module, each module's
+into a cache folder that is named after these files' content: a new version is a new folder.
 
     python -m tests.controlplane.binaries     # makes sure of them, prints the folder
 """
 
-import hashlib
 import os
 import re
 import sys
@@ -32,63 +31,64 @@ TOOLS = (
     Tool("kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"),
     Tool("kube-controller-manager", "kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager"),
     Tool("kubectl", "kubernetes", "k8s.io/kubernetes/cmd/kubectl"),
+    Tool("kubectl-1.32", "kubectl-1.32", "k8s.io/kubernetes/cmd/kubectl"),
+    Tool("kubectl-latest", "kubectl-latest", "k8s.io/kubernetes/cmd/kubectl"),
 )
+KUBECTLS = ("kubectl", "kubectl-1.32", "kubectl-latest")
+"""The control plane's own version, the oldest that is tested, and the newest there is."""
 
 
 def ensure(say: Report = to_stderr) -> Path:
-    """The folder that holds every one of TOOLS, built if needed; `say` is told of progress. Raises Unavailable."""
-    assets = os.environ.get("KUBEBUILDER_ASSETS", "")
-    if not assets:
-        return _built(TOOLS, say)
-    folder = Path(assets).resolve()
-    if not folder.is_dir():
-        raise Unavailable(f"KUBEBUILDER_ASSETS names {assets}, which is not a folder: correct it or unset it.")
-    missing = tuple(tool for tool in TOOLS if not runnable(folder / tool.name))
-    return _joined(folder, _built(missing, say), missing) if missing else folder
+    """A folder that holds every one of TOOLS, built if needed; `say` is told of progress. Raises Unavailable."""
+    named = os.environ.get("KUBEBUILDER_ASSETS", "")
+    assets = Path(named).resolve()
+    if named and not assets.is_dir():
+        raise Unavailable(f"KUBEBUILDER_ASSETS names {named}, which is not a folder: correct it or unset it.")
+    found = [assets / tool.name for tool in TOOLS if named and runnable(assets / tool.name)]
+    missing = [tool for tool in TOOLS if assets / tool.name not in found]
+    return _joined([*found, *_built(missing, say)]) if missing else assets
 
 
-def cache_folder() -> Path:
-    """The folder for binaries of exactly the versions in the go.mod and go.sum files."""
-    modules = (MODULES["etcd"], MODULES["kubernetes"])
-    return golang.cache_folder(folder / name for folder in modules for name in ("go.mod", "go.sum"))
-
-
-def version() -> str:
-    """The Kubernetes version that go.mod asks for, such as v1.36.3."""
-    go_mod = MODULES["kubernetes"] / "go.mod"
+def version(module: str = "kubernetes") -> str:
+    """The Kubernetes version that the module's go.mod asks for, such as v1.36.3. Raises Unavailable."""
+    go_mod = MODULES[module] / "go.mod"
     found = re.search(r"^(?:require )?\s*k8s\.io/kubernetes (v\S+)", go_mod.read_text(), re.MULTILINE)
     if not found:
         raise Unavailable(f"{go_mod} does not require k8s.io/kubernetes.")
     return found[1]
 
 
-def _built(tools: tuple[Tool, ...], say: Report) -> Path:
-    folder = cache_folder()
+def _built(tools: list[Tool], say: Report) -> list[Path]:
+    """Where each of them is."""
     with golang.lock(say):
-        missing = [tool for tool in tools if not runnable(folder / tool.name)]
+        missing = [tool for tool in tools if not runnable(_cached(tool))]
         if missing:
             say(f"building {', '.join(tool.name for tool in missing)} once: minutes the first time")
         for tool in missing:
-            flags = [f"-ldflags={_linker_flags(tool)}"]
-            golang.build("build", tool.module, tool.package, folder / tool.name, flags, say)
-    return folder
+            golang.build("build", tool.module, tool.package, _cached(tool), [f"-ldflags={_linker_flags(tool)}"], say)
+    return [_cached(tool) for tool in tools]
 
 
-def _joined(assets: Path, built: Path, missing: tuple[Tool, ...]) -> Path:
-    """A folder of links: what `assets` has, and the rest from `built`."""
-    folder = built / f"with-{hashlib.sha256(bytes(assets)).hexdigest()[:16]}"
-    folder.mkdir(exist_ok=True)
-    for tool in TOOLS:
-        link = folder / f".{tool.name}.{os.getpid()}"
-        link.symlink_to((built if tool in missing else assets) / tool.name)
-        link.replace(folder / tool.name)
+def _cached(tool: Tool) -> Path:
+    folder = MODULES[tool.module]
+    return golang.cache_folder((folder / "go.mod", folder / "go.sum")) / tool.name
+
+
+def _joined(programs: list[Path]) -> Path:
+    """A folder of links to them."""
+    folder = golang.links_folder(programs)
+    folder.mkdir(parents=True, exist_ok=True)
+    for program in programs:
+        link = folder / f".{program.name}.{os.getpid()}"
+        link.symlink_to(program)
+        link.replace(folder / program.name)
     return folder
 
 
 def _linker_flags(tool: Tool) -> str:
-    if tool.module != "kubernetes":
+    if not tool.package.startswith("k8s.io/kubernetes/"):
         return "-s -w"
-    git_version = version()
+    git_version = version(tool.module)
     major, minor = git_version.removeprefix("v").split(".")[:2]
     component = "k8s.io/component-base/version"
     values = {

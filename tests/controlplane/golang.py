@@ -22,6 +22,8 @@ BENCH = HERE.parents[1] / "bench"
 MODULES = {
     "etcd": HERE / "etcd",
     "kubernetes": HERE / "kubernetes",
+    "kubectl-1.32": HERE / "kubectl-1.32",
+    "kubectl-latest": HERE / "kubectl-latest",
     "load": BENCH / "load",
     "peer": BENCH / "peer",
 }
@@ -54,6 +56,12 @@ def cache_folder(sources: Iterable[Path]) -> Path:
     for source in sources:
         digest.update(source.read_bytes())
     return _cache_root() / digest.hexdigest()[:16]
+
+
+def links_folder(programs: Iterable[Path]) -> Path:
+    """The folder for links to exactly these programs."""
+    digest = hashlib.sha256(b"\0".join(bytes(program) for program in programs))
+    return _cache_root() / f"links-{digest.hexdigest()[:16]}"
 
 
 def build(command: str, module: str, package: str, output: Path, flags: list[str], say: Report) -> None:

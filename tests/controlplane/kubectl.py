@@ -80,6 +80,10 @@ class Kubectl:
         """The same in a namespace, which becomes the default of every command."""
         return replace(self, namespace=namespace)
 
+    def named(self, name: str) -> "Kubectl":
+        """The same with another binary of the same folder, and a discovery cache of its own."""
+        return replace(self, binary=self.binary.with_name(name), home=self.home.with_name(f"{self.home.name}-{name}"))
+
     def command(self, *arguments: str) -> list[str]:
         flags = [f"--kubeconfig={self.kubeconfig}", *([f"--namespace={self.namespace}"] if self.namespace else [])]
         return [str(self.binary), *flags, *arguments]

@@ -1,11 +1,14 @@
 """Where the binaries come from; nothing is built here."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.controlplane.binaries import TOOLS, version
+import pytest
+
+from tests.controlplane.binaries import KUBECTLS, TOOLS, version
 from tests.controlplane.golang import HERE
 
 
@@ -34,6 +37,19 @@ def test_assets_that_are_no_folder(tmp_path: Path) -> None:
     )
 
 
-def test_version_is_read_from_go_mod() -> None:
-    """The version that is stamped into the binaries is the one that go.mod requires."""
-    assert f"k8s.io/kubernetes {version()}" in (HERE / "kubernetes" / "go.mod").read_text()
+@pytest.mark.parametrize("module", ["kubernetes", "kubectl-1.32", "kubectl-latest"])
+def test_version_is_read_from_go_mod(module: str) -> None:
+    """The version that is stamped into the binaries is the one that go.mod requires, in all its modules."""
+    go_mod = (HERE / module / "go.mod").read_text()
+    assert f"k8s.io/kubernetes {version(module)}\n" in go_mod.replace(" // indirect", "")
+    replaced = re.findall(r"=> k8s\.io/\S+ v0\.(\S+)", go_mod)
+    assert set(replaced) == {version(module).removeprefix("v1.")}
+
+
+def test_tested_kubectls_are_tools() -> None:
+    """The oldest is older and the newest is newer than the control plane's."""
+    assert set(KUBECTLS) <= {tool.name for tool in TOOLS}
+    versions = [
+        tuple(map(int, version(module)[1:].split("."))) for module in ("kubectl-1.32", "kubernetes", "kubectl-latest")
+    ]
+    assert versions == sorted(versions)

@@ -100,10 +100,16 @@ def new_namespace(kubectl: Kubectl) -> Kubectl:
     return kubectl.within(name)
 
 
+@pytest.fixture(scope="session")
+def kubectl_binary() -> str:
+    """Which kubectl the tests run; a module that claims something of all its versions overrides this."""
+    return "kubectl"
+
+
 @pytest.fixture
-def kubectl(target: Target) -> Kubectl:
+def kubectl(target: Target, kubectl_binary: str) -> Kubectl:
     """kubectl against each target, in a fresh namespace."""
-    return new_namespace(target.kubectl)
+    return new_namespace(target.kubectl.named(kubectl_binary))
 
 
 @pytest.fixture

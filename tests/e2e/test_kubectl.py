@@ -1,15 +1,24 @@
-"""The steps of a user with kubectl, the same through the aggregator and in standalone mode."""
+"""The steps of a user with kubectl: the same with its oldest, usual and newest version that is supported, through the
+aggregator and in standalone mode."""
 
 import orjson
 import pytest
 import yaml
 
+from tests.controlplane.binaries import KUBECTLS
 from tests.controlplane.kubectl import Kubectl, Object
 from tests.controlplane.process import eventually
 from tests.e2e.websites import GROUP, REPO, create, manifest, website
 
 SOON = 30.0
 """Seconds after which something that happens by itself is taken for broken."""
+
+
+@pytest.fixture(params=KUBECTLS, scope="session")
+def kubectl_binary(request: pytest.FixtureRequest) -> str:
+    """Each of them."""
+    name: str = request.param
+    return name
 
 
 def test_create_says_what_it_created(kubectl: Kubectl) -> None:
