@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 KUBECONFIG_LOCAL := .local/kubeconfig
 
-.PHONY: help env run test unit lint cluster bench bench-growth lock
+.PHONY: help env run test unit lint golden cluster bench bench-growth lock
 
 help: ## what one can do here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ unit: env ## the fast tests
 
 lint: env ## ruff, mypy --strict, import contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+golden: env ## records kube-apiserver's answers to the conformance cases again; CASES="create lists/pages" only these
+	@$(BIN)/python -m tests.e2e.conformance.record $(CASES)
 
 cluster: env ## a local control plane with the server registered; Ctrl-C ends it
 	@$(BIN)/python -m tests.controlplane run .local/cluster

@@ -12,11 +12,8 @@ import httpx
 from apiserver.kinds.website import KIND
 from bench import sample_apiserver
 from bench.sample_apiserver import SampleAPIServer
-from tests.controlplane import binaries
+from tests.controlplane import binaries, reference
 from tests.controlplane.cluster import TOKENS, ControlPlane
-from tests.controlplane.process import eventually
-from tests.controlplane.reference import GROUP as REFERENCE
-from tests.controlplane.reference import custom_resource
 from tests.controlplane.secure_etcd import SecureEtcd
 from tests.controlplane.server import APIServerProcess, Server, Standalone
 
@@ -31,7 +28,6 @@ SERVER, AGGREGATOR = "server", "aggregator"
 
 _SPEC = {"gitRepo": "https://example.com/site.git"}
 _FLUNDER_SPEC = {"reference": "example.com.site", "referenceType": "Flunder"}
-_SOON = 60.0
 
 
 @dataclass(frozen=True)
@@ -104,12 +100,9 @@ def started(directory: Path) -> Iterator[Targets]:
 
 
 def _custom_resource(cluster: ControlPlane) -> Target:
-    cluster.kubectl().apply(custom_resource())
+    reference.install(cluster)
     pid = cluster.processes["kube-apiserver"].pid
-    target = Target(KUBE, cluster.url, _ca_file(cluster), {SERVER: pid}, group=REFERENCE)
-    with target.http() as client:
-        eventually(lambda: client.get(target.collection("default")).is_success, _SOON, "the custom resource is served")
-    return target
+    return Target(KUBE, cluster.url, _ca_file(cluster), {SERVER: pid}, group=reference.GROUP)
 
 
 @contextmanager

@@ -42,13 +42,15 @@ class Authorities:
 class ControlPlane:
     """Started by `start`, ended by `stop`; also a context manager."""
 
-    def __init__(self, directory: Path, binaries: Path) -> None:
+    def __init__(self, directory: Path, binaries: Path, controllers: bool = True) -> None:
+        """`controllers`: whether kube-controller-manager runs; without it nobody writes but who is asked to."""
         self.directory = directory
         self.binaries = binaries
         self.authorities = Authorities()
         self.port = free_port()
         self.url = f"https://127.0.0.1:{self.port}"
         self.processes: dict[str, Process] = {}
+        self._controllers = controllers
         self._etcd_port, self._etcd_peer_port = free_port(), free_port()
 
     def start(self) -> "ControlPlane":
@@ -57,7 +59,8 @@ class ControlPlane:
             self._write_credentials()
             self._start_etcd()
             self._start_apiserver()
-            self._start_controller_manager()
+            if self._controllers:
+                self._start_controller_manager()
         except BaseException:
             self.stop()
             raise

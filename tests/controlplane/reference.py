@@ -2,9 +2,22 @@
 
 from typing import Any
 
+import httpx
+
 from apiserver.kinds.website import KIND
+from tests.controlplane.cluster import ControlPlane
+from tests.controlplane.process import eventually
 
 GROUP = "reference.example.com"
+_SERVED_WITHIN = 60.0
+
+
+def install(cluster: ControlPlane) -> None:
+    """Returns when kube-apiserver serves it. Raises NotInTime."""
+    cluster.kubectl().apply(custom_resource())
+    path = f"/apis/{GROUP}/{KIND.version}/{KIND.plural}"
+    with cluster.http() as client:
+        eventually(lambda: client.get(path).status_code == httpx.codes.OK, _SERVED_WITHIN, "it is served")
 
 
 def custom_resource() -> dict[str, Any]:

@@ -173,13 +173,25 @@ def _documents(path: Path) -> list[Object]:
     return [document for document in yaml.safe_load_all(path.read_text()) if document]
 
 
+@dataclass(frozen=True)
+class SQLiteFile:
+    """Storage of a server of one replica."""
+
+    path: Path
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        return (f"--storage=sqlite:///{self.path}",)
+
+
 class APIServerProcess(Server):
     """The server beside a control plane, with the rights of deploy/rbac.yaml and nothing more (a token of its real
-    ServiceAccount), a serving certificate of its own authority, and etcd over TLS with a client certificate."""
+    ServiceAccount), a serving certificate of its own authority, and as storage etcd over TLS or a file."""
 
-    def __init__(self, name: str, directory: Path, cluster: ControlPlane, etcd: SecureEtcd, *flags: str) -> None:
+    def __init__(
+        self, name: str, directory: Path, cluster: ControlPlane, storage: SecureEtcd | SQLiteFile, *flags: str
+    ) -> None:
         self.cluster = cluster
-        self.etcd = etcd
         self.manifests = manifests()
         self._ca = certificates.make_ca("serving-ca")
         self._pki = directory / name / "pki"
@@ -187,7 +199,7 @@ class APIServerProcess(Server):
         serving = certificates.issue(self._ca, "apiserver", dns=names, ips=("127.0.0.1",), server=True)
         certificates.store(self._pki, "serving", serving)
         certificates.write(self._pki / "ca.crt", self._ca.cert_pem)
-        own = [*self._cluster_flags(self._kubeconfig()), *etcd.flags, *self._tls_flags(), *flags]
+        own = [*self._cluster_flags(self._kubeconfig()), *storage.flags, *self._tls_flags(), *flags]
         super().__init__(name, directory / name, own, self._pki / "ca.crt")
 
     def register(self) -> None:

@@ -1,16 +1,22 @@
-"""Sends a case's requests and makes two servers' answers comparable."""
+"""Sends the requests of cases and makes two servers' answers comparable."""
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import orjson
 
-GROUP = "extensions.example.com"
+from tests.e2e.conformance.cases import CASES
+from tests.e2e.conformance.steps import Step
+
 VERSION = "v1alpha1"
+WORKERS = 8
+"""Cases at a time: most of a watch is waiting."""
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
@@ -19,22 +25,8 @@ _GENERATED = re.compile(r"(?<=gen-|Bad_)[bcdfghjklmnpqrstvwxz2456789]{5}\b")
 
 
 @dataclass(frozen=True)
-class Step:
-    """One request: `path` is below the collection, unless it starts with /apis. {ns}, {GROUP} and what earlier steps
-    saved are filled in. `save`: name -> members of the answer's body, such as metadata.uid."""
-
-    method: str
-    path: str = ""
-    body: Any = None
-    query: dict[str, str] = field(default_factory=dict)
-    headers: dict[str, str] = field(default_factory=dict)
-    raw: str | None = None
-    save: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Answer:
-    """What can be compared of an answer."""
+    """What can be compared of an answer. `request`: method and target as the case has them."""
 
     request: str
     code: int
@@ -43,7 +35,35 @@ class Answer:
     body: Any
 
 
-class Run:
+Answers = Mapping[str, Future[list[Answer]]]
+"""By the name of the case."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """Who is asked: `websites` serves the kind in `group`, `host` is where namespaces are made."""
+
+    websites: httpx.Client
+    host: httpx.Client
+    group: str
+
+    @contextmanager
+    def ask(self, names: Iterable[str]) -> Iterator[Answers]:
+        """Runs these cases, some at a time. The future of an answer raises httpx.HTTPError when there was none."""
+        with ThreadPoolExecutor(WORKERS) as pool:
+            try:
+                yield {name: pool.submit(self._run, name) for name in names}
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _run(self, name: str) -> list[Answer]:
+        namespace = f"case-{name.replace('/', '-')}"
+        manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": f"{namespace}-"}}
+        made = self.host.post("/api/v1/namespaces", json=manifest).raise_for_status()
+        return _Run(self.websites, self.group, made.json()["metadata"]["name"]).answers(CASES[name])
+
+
+class _Run:
     """One case on one server, in a namespace of its own."""
 
     def __init__(self, client: httpx.Client, group: str, namespace: str) -> None:
@@ -52,8 +72,6 @@ class Run:
         self._uids: dict[str, str] = {}
 
     def answers(self, steps: Sequence[Step]) -> list[Answer]:
-        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self._namespace}}
-        self._client.post("/api/v1/namespaces", json=namespace).raise_for_status()
         return [self._answer(step) for step in steps]
 
     def _fill(self, text: str) -> str:
@@ -75,7 +93,7 @@ class Run:
             self._saved[name] = _member(answer.text, members)
         warnings = sorted(self._neutral(text) for text in answer.headers.get_list("warning"))
         media_type = answer.headers.get("content-type", "")
-        return Answer(f"{step.method} {path}", answer.status_code, media_type, warnings, self._comparable(answer.text))
+        return Answer(_request(step), answer.status_code, media_type, warnings, self._comparable(answer.text))
 
     def _comparable(self, text: str) -> Any:
         try:
@@ -93,7 +111,9 @@ class Run:
             compared = {name: member for name, member in value.items() if name != "storageVersionHash"}
             return {self._neutral(name): self._value(member, name) for name, member in compared.items()}
         if isinstance(value, list):
-            return [self._value(item, key) for item in value]
+            items = [self._value(item, key) for item in value]
+            # Sorted by time first: whether two writes fell into one second is chance.
+            return sorted(items, key=_owner) if key == "managedFields" else items
         if key == "resourceVersion" and value not in ("", "0"):
             return "RV"
         if key == "continue" and value:
@@ -106,6 +126,15 @@ class Run:
         text = _UUID.sub(lambda found: self._uids.setdefault(found[0], f"UID{len(self._uids)}"), text)
         text = _GENERATED.sub("XXXXX", _REVISION.sub("RV", _TIME.sub("TIME", text)))
         return "AGE" if re.fullmatch(r"\d+s", text) else text
+
+
+def _owner(entry: Any) -> tuple[str, ...]:
+    return tuple(entry.get(name, "") for name in ("operation", "manager", "subresource", "apiVersion"))
+
+
+def _request(step: Step) -> str:
+    query = "&".join(f"{key}={value}" for key, value in step.query.items())
+    return f"{step.method} {step.path or '/'}{'?' if query else ''}{query}"
 
 
 def _member(text: str, members: str) -> str:

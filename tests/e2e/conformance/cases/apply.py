@@ -1,0 +1,55 @@
+"""Server-side apply."""
+
+from tests.e2e.conformance.steps import APPLY, READY, Cases, Step, apply, create, merge, read, site
+from tests.e2e.websites import REPO
+
+CASES: Cases = {
+    "plain": (
+        apply({"gitRepo": REPO, "branch": "b"}),
+        apply({"gitRepo": REPO, "branch": "b"}),
+        apply({"gitRepo": REPO}),
+        apply({"gitRepo": "https://other"}, "two"),
+        apply({"gitRepo": "https://other"}, "two", force="true"),
+        apply({"gitRepo": REPO, "replicas": 2}, "one"),
+        apply({"replicas": 3}, "three"),
+        apply({"replicas": 4}, "four", force="true"),
+        merge({"spec": {"branch": "z"}}, fieldManager="five"),
+        apply({"branch": "y"}, "six"),
+        apply({}, "one"),
+        read(),
+    ),
+    "faults": (
+        apply({"gitRepo": "x"}),
+        apply({}),
+        apply({"gitRepo": REPO, "foo": 1}),
+        apply({"gitRepo": 5}),
+        apply({"gitRepo": REPO, "replicas": "x"}),
+        Step("PATCH", "/a", site(spec={"gitRepo": REPO}), headers=APPLY),
+        Step("PATCH", "/b", site("a"), {"fieldManager": "x"}, APPLY),
+        Step("PATCH", "/a", {**site(), "apiVersion": "x/v1"}, {"fieldManager": "x"}, APPLY),
+        Step("PATCH", "/a", raw="a: [", query={"fieldManager": "x"}, headers=APPLY),
+        Step("PATCH", "/a", site(managedFields=[{"manager": "x"}]), {"fieldManager": "x"}, APPLY),
+        Step("PATCH", "/a", site(uid="x"), {"fieldManager": "x"}, APPLY),
+        apply({"gitRepo": REPO}, dryRun="All"),
+        read(),
+    ),
+    "status": (
+        apply({"gitRepo": REPO}),
+        apply({}, "s", "/a/status", {"conditions": [READY], "url": "u"}),
+        apply({}, "t", "/a/status", {"conditions": [{**READY, "type": "Other"}]}),
+        apply({}, "t", "/a/status", {"conditions": [{**READY, "status": "False"}]}),
+        apply({}, "s", "/a/status", {"url": "v"}),
+        apply({"gitRepo": REPO}, "one", status={"url": "ignored"}),
+        Step("PATCH", "/none/status", site("none", {}), {"fieldManager": "x"}, APPLY),
+        read(),
+    ),
+    "over-update": (
+        create(query={"fieldManager": "creator"}, labels={"x": "1"}),
+        apply({"gitRepo": REPO, "branch": "b"}),
+        apply({"gitRepo": "https://other"}),
+        merge({"metadata": {"managedFields": [{}]}}),
+        apply({"gitRepo": REPO}, "two"),
+        apply({"gitRepo": "https://third"}, "two"),
+        read(),
+    ),
+}

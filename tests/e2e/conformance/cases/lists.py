@@ -1,0 +1,54 @@
+"""Lists: selectors, pages, revisions, tables."""
+
+from tests.e2e.conformance.steps import CAUGHT_UP, LABELLED, PARTIAL, PARTIALS, TABLE, Cases, Step, read
+
+CASES: Cases = {
+    "endless-digits": (
+        read("", limit="9" * 5000),
+        read("", resourceVersion="9" * 5000),
+        read(resourceVersion="9" * 5000),
+    ),
+    "selectors-and-tables": (
+        *LABELLED,
+        *(
+            read("", labelSelector=text)
+            for text in ("t=x", "t!=x", "t in (x,y)", "!t", "n>0", "t=x,n=1", "=", "a b", "t in (", "n>x", "t=a b", ",")
+        ),
+        *(
+            read("", fieldSelector=text)
+            for text in (
+                "metadata.name=b",
+                "metadata.name!=b",
+                "metadata.namespace={ns}",
+                "spec.x=1",
+                "x",
+                "metadata.name=a,metadata.name=b",
+                "",
+            )
+        ),
+        *(read("", limit=text) for text in ("0", "-1", "x", "3", "4")),
+        *(read("", headers) for headers in (TABLE, PARTIALS, PARTIAL)),
+        *(read("", TABLE, includeObject=text) for text in ("None", "Object", "x")),
+        read("/a", TABLE),
+        read("/a", PARTIAL),
+        read("/a", PARTIALS),
+    ),
+    "empty": (read(""), read("", TABLE), read("", PARTIALS), read("", {"Accept": "application/yaml"})),
+    "pages": (
+        *LABELLED,
+        Step("GET", query={"limit": "2"}, save={"token": "metadata.continue"}),
+        read("", limit="2", token="{token}"),
+        read("", resourceVersion="5", token="{token}"),
+        read("", resourceVersionMatch="Exact", token="{token}"),
+        *(read("", token=token) for token in ("x", "garbage", "e30", "eyJ2IjoieCJ9")),
+    ),
+    "revisions": (
+        *LABELLED,
+        CAUGHT_UP,
+        *(read("", resourceVersion=text) for text in ("0", "x", "-1")),
+        read("", resourceVersion="0", resourceVersionMatch="Exact"),
+        read("", resourceVersion="5", resourceVersionMatch="x"),
+        read("", resourceVersionMatch="NotOlderThan"),
+        read("", sendInitialEvents="true"),
+    ),
+}
