@@ -31,7 +31,9 @@ from apiserver.machinery.kind import Kind
 from apiserver.registry.store import Store
 from apiserver.settings import VERSION, Settings, SettingsError
 from apiserver.standalone import environment as standalone
+from reconciler.controller import Context
 from reconciler.leader import Timing, run_as_leader
+from reconciler.metrics import Instruments
 from storage.cacher import Cacher
 from storage.compaction import compaction_loop
 from storage.etcd import EtcdStorage
@@ -51,12 +53,14 @@ async def serve(settings: Settings) -> None:
             served = (*kinds.discover(), *environment.kinds)
             stores = build_stores(served, cacher, settings.etcd_prefix, environment)
             drain = Drain()
-            app = application(settings, environment, stores, cacher, storage, drain)
+            metrics = Metrics(stores.keys())
+            app = application(settings, environment, stores, cacher, storage, drain, metrics)
             config = tls.server_config(app, environment.serving)
             server = _Server(settings, config, drain)
             work = [cacher.run, *environment.tasks(stores), *_compaction(storage, settings)]
             # In standalone mode the controllers speak to this very server.
-            later = [partial(_after, server.listening, task) for task in _controllers(settings, environment, stores)]
+            controllers = _controllers(settings, environment, stores, Instruments(metrics.registry))
+            later = [partial(_after, server.listening, task) for task in controllers]
             await _beside([*work, *later], server, _listen(settings))
 
 
@@ -118,10 +122,15 @@ def build_stores(served: Sequence[Kind], storage: Storage, root: str, environmen
 
 
 def application(
-    settings: Settings, environment: Environment, stores: Stores, cacher: Cacher, storage: Storage, drain: Drain
+    settings: Settings,
+    environment: Environment,
+    stores: Stores,
+    cacher: Cacher,
+    storage: Storage,
+    drain: Drain,
+    metrics: Metrics,
 ) -> Application:
     """The ASGI application: filters around the front door, FastAPI behind it for whatever is no resource."""
-    metrics = Metrics(stores.keys())
     for store in stores.values():
         metrics.track_objects(str(store.kind.resource), partial(cacher.count, store.prefix))
     served = [store.kind for store in stores.values()]
@@ -161,13 +170,13 @@ def _compaction(storage: Storage, settings: Settings) -> list[Task]:
     return [partial(compaction_loop, storage, interval)] if interval else []
 
 
-def _controllers(settings: Settings, environment: Environment, stores: Stores) -> list[Task]:
+def _controllers(settings: Settings, environment: Environment, stores: Stores, instruments: Instruments) -> list[Task]:
     """All controllers as one task, which only the leader runs when replicas elect one."""
     runs = []
     for found in reconciler.discover():
         if settings.runs(found.name):
             key = (found.kind.group, found.kind.version, found.kind.plural)
-            runs.append(found.build(stores[key], environment.client))
+            runs.append(found.build(Context(stores[key], environment.client, settings, instruments)))
     if not runs or not settings.leader_elect:
         return runs
     timing = Timing(

@@ -5,24 +5,23 @@ also be given as an environment variable: `--etcd-servers` is APISERVER_ETCD_SER
 written as Go writes them ("1m30s") and held in seconds; lists are separated by commas, and a repeated list flag adds.
 """
 
-import difflib
 import logging
 import os
 import re
-from argparse import SUPPRESS, ArgumentParser, HelpFormatter
 from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, Self, get_origin
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
-from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from apiserver.flags import PREFIX, FlagError, flag, given, variable
 from apiserver.machinery.duration import parse_duration
+from apiserver.machinery.quantity import canonical
 
 VERSION = "0.1.0"
-_PREFIX = "APISERVER_"
+_COMPUTE_RESOURCES = ("cpu", "memory", "ephemeral-storage")
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -44,6 +43,19 @@ def _list(value: str | Sequence[str]) -> Sequence[str]:
     if not isinstance(value, str):
         return value
     return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _quantities(value: str | dict[str, str]) -> dict[str, str]:
+    """`cpu=100m,memory=64Mi`, as `kubectl set resources` takes it."""
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=") for part in _list(value)]
+    try:
+        if all(name in _COMPUTE_RESOURCES for name, _, _ in pairs):
+            return {name: canonical(quantity) for name, _, quantity in pairs}
+    except ValueError:
+        pass
+    raise ValueError(f"must be quantities such as cpu=100m,memory=64Mi, of {', '.join(_COMPUTE_RESOURCES)}")
 
 
 def _controllers(value: str | Sequence[str]) -> Sequence[str]:
@@ -112,6 +124,7 @@ Seconds = Annotated[float, BeforeValidator(_seconds)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list)]
 File = Annotated[Path | None, AfterValidator(_readable)]
 Count = Annotated[int, Field(ge=0)]
+Quantities = Annotated[dict[str, str], NoDecode, BeforeValidator(_quantities)]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 # What --standalone has no use for, because it is about the host cluster.
@@ -143,7 +156,7 @@ def _field(default: Any, description: str) -> Any:
 class Settings(BaseSettings):
     """Everything that can be set, checked: a Settings that exists can be started with."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
 
     # Own flags, first: the defaults of others depend on them.
     standalone: bool = _field(False, "Run without a cluster: own certificates, kubeconfig and host kinds.")
@@ -166,6 +179,17 @@ class Settings(BaseSettings):
     leader_elect_lease_duration: Seconds = _field("15s", "A lease not renewed for so long may be taken.")
     leader_elect_renew_deadline: Seconds = _field("10s", "The leader stops when renewing fails for so long.")
     leader_elect_retry_period: Seconds = _field("2s", "Time between two tries to take or renew the lease.")
+
+    nginx_image: str = _field(
+        "docker.io/nginxinc/nginx-unprivileged:1.30-alpine-slim",
+        "Image of the Pods' web server; it must run as a user.",
+    )
+    nginx_requests: Quantities = _field("cpu=10m,memory=16Mi", "What a web server is given at least.")
+    nginx_limits: Quantities = _field("cpu=500m,memory=128Mi", "What a web server may use at most.")
+    git_sync_image: str = _field("registry.k8s.io/git-sync/git-sync:v4.7.1", "Image that follows a repository.")
+    git_sync_requests: Quantities = _field("cpu=10m,memory=32Mi", "What git-sync is given at least.")
+    git_sync_limits: Quantities = _field("cpu=500m,memory=512Mi", "What git-sync may use at most.")
+    git_sync_period: Annotated[Seconds, Field(gt=0)] = _field("30s", "Time between two looks at a repository.")
 
     etcd_prefix: str = _field("/registry", "Prefix of all keys.")
     etcd_cafile: File = _field(None, "Authorities that etcd's certificate must chain to.")
@@ -233,11 +257,14 @@ class Settings(BaseSettings):
     def load(cls, argv: Sequence[str]) -> Self:
         """The settings of a command line (without the program's name) and the environment. Raises SettingsError;
         --help and --version print and raise SystemExit."""
-        given = _given(cls.model_fields, argv)
+        texts: dict[str, Any] = {}
         try:
-            return cls(**given)
+            texts = dict(given(cls.model_fields, argv, VERSION))
+            return cls(**texts)
+        except FlagError as error:
+            raise SettingsError(str(error)) from None
         except ValidationError as error:
-            raise SettingsError(_sentence(error, given)) from None
+            raise SettingsError(_sentence(error, texts)) from None
 
     @model_validator(mode="after")
     def _combinations(self) -> Self:
@@ -260,7 +287,7 @@ class Settings(BaseSettings):
         pairs = (("etcd_certfile", "etcd_keyfile"), ("tls_cert_file", "tls_private_key_file"))
         for one, other in pairs:
             if bool(getattr(self, one)) != bool(getattr(self, other)):
-                return f"{_flag(one)} and {_flag(other)} belong together: give both or neither"
+                return f"{flag(one)} and {flag(other)} belong together: give both or neither"
         if not self.requestheader_client_ca_file and (dead := self._first_set(_REQUESTHEADER)):
             return f"{dead} has no effect without --requestheader-client-ca-file: give both or neither"
         return ""
@@ -292,7 +319,7 @@ class Settings(BaseSettings):
         return ""
 
     def _first_set(self, fields: Sequence[str]) -> str:
-        return next((_flag(field) for field in fields if field in self.model_fields_set), "")
+        return next((flag(field) for field in fields if field in self.model_fields_set), "")
 
     @property
     def sqlite_path(self) -> str:
@@ -311,67 +338,11 @@ class Settings(BaseSettings):
         return named[0] == controller if named else "*" in self.controllers
 
 
-class _Parser(ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise SettingsError(f"{message.removeprefix('argument ')}; --help lists the flags")
-
-
-def _flag(field: str) -> str:
-    return "--" + field.replace("_", "-")
-
-
-def _variable(field: str) -> str:
-    return _PREFIX + field.upper()
-
-
-def _parser(fields: dict[str, FieldInfo]) -> ArgumentParser:
-    parser = _Parser(
-        prog="python -m apiserver",
-        usage="%(prog)s [--flag=value ...]",
-        description=f"Each flag can also be set in the environment: --etcd-servers as {_variable('etcd_servers')}.",
-        formatter_class=lambda prog: HelpFormatter(prog, max_help_position=34, width=120),
-        allow_abbrev=False,
-        argument_default=SUPPRESS,
-    )
-    parser.add_argument("--version", action="version", version=VERSION)
-    for name, field in fields.items():
-        switch: dict[str, Any] = {"nargs": "?", "const": "true"} if field.annotation is bool else {}
-        names = ("-v", "--v") if name == "v" else (_flag(name),)
-        metavar = name.rpartition("_")[2].upper()
-        parser.add_argument(*names, dest=name, action="append", metavar=metavar, help=_help(field), **switch)
-    return parser
-
-
-def _help(field: FieldInfo) -> str:
-    description, default = field.description or "", field.default
-    if field.default_factory is not None or default in (None, False, ()):
-        return description
-    shown = ",".join(default) if isinstance(default, tuple) else default
-    return f"{description.removesuffix('.')} (default: {shown})."
-
-
-def _given(fields: dict[str, FieldInfo], argv: Sequence[str]) -> dict[str, Any]:
-    """The flags' texts: a repeated list is joined, of anything else the last one counts (as pflag does)."""
-    values, unknown = _parser(fields).parse_known_args(argv)
-    if unknown:
-        raise SettingsError(_unknown(unknown[0], fields))
-    lists = {name for name, field in fields.items() if get_origin(field.annotation) is tuple}
-    return {name: ",".join(texts) if name in lists else texts[-1] for name, texts in vars(values).items()}
-
-
-def _unknown(argument: str, fields: dict[str, FieldInfo]) -> str:
-    if not argument.startswith("-"):
-        return f"{argument!r} is no flag: every argument is a --flag or its value; --help lists the flags"
-    flag = argument.partition("=")[0]
-    close = difflib.get_close_matches(flag, map(_flag, fields), 1)
-    return f"unknown flag {flag}: {f'did you mean {close[0]}? ' if close else ''}--help lists the flags"
-
-
 def _sentence(error: ValidationError, given: dict[str, Any]) -> str:
     first = error.errors()[0]
     message = first["msg"].removeprefix("Value error, ")
     if not first["loc"]:
         return message
     field = str(first["loc"][0])
-    name = _flag(field) if field in given else _variable(field)
+    name = flag(field) if field in given else variable(field)
     return f"{name}={first['input']}: {message[:1].lower()}{message[1:]}"

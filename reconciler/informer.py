@@ -111,6 +111,13 @@ class Informer:
         """Only changes after this call are reported, so add it before `run`."""
         self._handlers.append(handler)
 
+    def learn(self, obj: Object) -> None:
+        """Takes over what a write returned, so that its writer sees it before the stream has come so far. Where the
+        stream is further, it knows better: the object may be gone."""
+        version = obj["metadata"]["resourceVersion"]
+        if _is_later(version, self._resource_version):
+            self.cache[key_of(obj)] = obj
+
     async def run(self) -> None:
         """Lists and watches for ever; ends by cancellation."""
         failures = 0
@@ -181,6 +188,11 @@ class Informer:
     def _report(self, old: Object | None, new: Object | None) -> None:
         for handler in self._handlers:
             handler(old, new)
+
+
+def _is_later(one: str, other: str) -> bool:
+    """Versions of one collection are numbers that grow (Kubernetes API concepts, "Resource versions")."""
+    return one.isdecimal() and other.isdecimal() and int(one) > int(other)
 
 
 def _is_expired(error: Exception) -> bool:

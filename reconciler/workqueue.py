@@ -4,36 +4,38 @@ Rules:
 1. `add` of a key that is waiting does nothing.
 2. `add` of a key that is being processed marks it; `done` then puts it back.
 3. `get` hands out keys in the order they were added.
-4. `add_after` keeps the earliest time asked for; `add_rate_limited` waits longer each time until `forget`.
+4. `add_after` keeps the earliest time asked for; `add_rate_limited` waits longer each time until `forget`, and longer
+   still when many keys fail.
 5. After `shut_down` nothing is added, what waits is still handed out, then `get` returns None.
 
-One event loop, and no await between reading and changing the fields below, so no locks.
+One event loop, whose time is the only clock, and no await between reading and changing the fields below: no locks.
 """
 
 import asyncio
 from collections import deque
 
-_BASE_DELAY = 0.005
-_MAX_DELAY = 60.0
-
-
-def backoff(failures: int) -> float:
-    """Seconds to wait after the n-th failure in a row, counted from 0: 5 ms, doubled each time, at most a minute."""
-    return _BASE_DELAY * 2.0**failures if failures < 14 else _MAX_DELAY
+from reconciler.metrics import Instruments
+from reconciler.ratelimit import RateLimiter
 
 
 class WorkQueue:
-    """A queue of keys. `_queue`: in `_dirty`, not in `_processing`. `_dirty`: to be processed. `_processing`: handed
-    out, not yet done. `_timers`: keys that come later. `_failures`: rate-limited additions since the last `forget`."""
+    """A queue of keys. `_queue`: in `_dirty`, not in `_started`. `_dirty`: to be processed, since when. `_started`:
+    handed out, not yet done, since when. `_timers`: keys that come later."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "", instruments: Instruments | None = None) -> None:
         self._queue: deque[str] = deque()
-        self._dirty: set[str] = set()
-        self._processing: set[str] = set()
+        self._dirty: dict[str, float] = {}
+        self._started: dict[str, float] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._failures: dict[str, int] = {}
+        self._limiter = RateLimiter()
         self._changed = asyncio.Event()
         self._shut_down = False
+        self._loop = asyncio.get_running_loop()
+        self._label = (name,)
+        self._instruments = instruments or Instruments()
+        self._depth = self._instruments.depth.labels(name)
+        self._depth.set(0)
+        self._instruments.track_work(name, self._ages)
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -41,29 +43,28 @@ class WorkQueue:
     def add(self, key: str) -> None:
         if self._shut_down or key in self._dirty:
             return
-        self._dirty.add(key)
-        if key not in self._processing:
+        self._instruments.adds.add(self._label)
+        self._dirty[key] = self._loop.time()
+        if key not in self._started:
             self._append(key)
 
     def add_after(self, key: str, seconds: float) -> None:
         if self._shut_down:
             return
-        loop = asyncio.get_running_loop()
         timer = self._timers.get(key)
         if timer is not None:
-            if timer.when() <= loop.time() + seconds:
+            if timer.when() <= self._loop.time() + seconds:
                 return
             timer.cancel()
-        self._timers[key] = loop.call_later(seconds, self._due, key)
+        self._timers[key] = self._loop.call_later(seconds, self._due, key)
 
     def add_rate_limited(self, key: str) -> None:
-        failures = self._failures.get(key, 0)
-        self._failures[key] = failures + 1
-        self.add_after(key, backoff(failures))
+        self._instruments.retries.add(self._label)
+        self.add_after(key, self._limiter.when(key, self._loop.time()))
 
     def forget(self, key: str) -> None:
         """The key succeeded (or is given up): its next failure waits the shortest time again."""
-        self._failures.pop(key, None)
+        self._limiter.forget(key)
 
     async def get(self) -> str | None:
         """The next key, which must be given to `done`; None: shut down and empty."""
@@ -72,13 +73,14 @@ class WorkQueue:
                 return None
             self._changed.clear()
             await self._changed.wait()
-        key = self._queue.popleft()
-        self._processing.add(key)
-        self._dirty.discard(key)
+        key, now = self._queue.popleft(), self._loop.time()
+        self._started[key] = now
+        self._instruments.waited.observe(self._label, now - self._dirty.pop(key))
+        self._depth.set(len(self._queue))
         return key
 
     def done(self, key: str) -> None:
-        self._processing.discard(key)
+        self._instruments.worked.observe(self._label, self._loop.time() - self._started.pop(key))
         if key in self._dirty:
             self._append(key)
 
@@ -91,8 +93,13 @@ class WorkQueue:
 
     def _append(self, key: str) -> None:
         self._queue.append(key)
+        self._depth.set(len(self._queue))
         self._changed.set()
 
     def _due(self, key: str) -> None:
         del self._timers[key]
         self.add(key)
+
+    def _ages(self) -> list[float]:
+        now = self._loop.time()
+        return [now - started for started in list(self._started.values())]

@@ -30,6 +30,8 @@ TOOLS = (
     Tool("etcd", "etcd", "go.etcd.io/etcd/server/v3"),
     Tool("kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"),
     Tool("kube-controller-manager", "kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager"),
+    Tool("kube-scheduler", "kubernetes", "k8s.io/kubernetes/cmd/kube-scheduler"),
+    Tool("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok"),
     Tool("kubectl", "kubernetes", "k8s.io/kubernetes/cmd/kubectl"),
     Tool("kubectl-1.32", "kubectl-1.32", "k8s.io/kubernetes/cmd/kubectl"),
     Tool("kubectl-latest", "kubectl-latest", "k8s.io/kubernetes/cmd/kubectl"),

@@ -22,6 +22,7 @@ BENCH = HERE.parents[1] / "bench"
 MODULES = {
     "etcd": HERE / "etcd",
     "kubernetes": HERE / "kubernetes",
+    "kwok": HERE / "kwok",
     "kubectl-1.32": HERE / "kubectl-1.32",
     "kubectl-latest": HERE / "kubectl-latest",
     "load": BENCH / "load",

@@ -4,10 +4,12 @@ import asyncio
 import logging
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from apiserver.client import ClientError
 from apiserver.machinery.errors import Conflict, Resource
 from reconciler.controller import Controller
+from reconciler.metrics import Instruments
 from reconciler.workqueue import WorkQueue
 
 
@@ -67,6 +69,34 @@ async def test_failed_key_is_tried_again(error: Exception, traceback: bool, capl
     (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert "test ns/a" in record.getMessage()
     assert bool(record.exc_info) == traceback
+
+
+async def test_metrics_of_a_controller() -> None:
+    """Results are counted in controller-runtime's words: success, requeue_after, error; a bug is a panic as well."""
+    registry = CollectorRegistry()
+    instruments = Instruments(registry)
+    queue, results = WorkQueue("test", instruments), [None, 60.0, ClientError(500, "", "no"), ValueError("a bug")]
+
+    async def reconcile(_: str) -> float | None:
+        result = results.pop(0)
+        if not results:
+            queue.shut_down()
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    for key in "abcd":
+        queue.add(key)
+    await Controller("test", queue, reconcile, 1, instruments).run()
+
+    def value(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(f"controller_runtime_{name}", {"controller": "test", **labels})
+
+    found = {result: value("reconcile_total", result=result) for result in ("success", "requeue_after", "error")}
+    assert found == {"success": 1, "requeue_after": 1, "error": 2}
+    assert (value("reconcile_errors_total"), value("reconcile_panics_total")) == (2, 1)
+    assert (value("reconcile_time_seconds_count"), value("active_workers")) == (4, 0)
+    assert value("max_concurrent_reconciles") == 1
 
 
 async def test_one_key_is_never_reconciled_twice_at_once() -> None:

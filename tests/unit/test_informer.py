@@ -175,3 +175,29 @@ async def stop(running: asyncio.Task[None]) -> None:
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+async def test_result_of_a_write_is_learnt_at_once() -> None:
+    """What a write returned is in the cache before the stream says so; then the stream is right."""
+    source = MemorySource(obj("a", 1), version=5)
+    informer, changes = listening(source)
+    await informer.relist()
+    informer.learn(obj("a", 6))
+    assert informer.cache["ns/a"] == obj("a", 6)
+
+    source.put(("MODIFIED", obj("a", 6)), ("DELETED", obj("a", 7)), END)
+    await informer.follow()
+    assert informer.cache == {}
+    assert changes[-1] == (obj("a", 7), None)
+
+
+async def test_late_result_of_a_write_is_no_news() -> None:
+    """A write's answer that comes after the stream has passed it changes nothing: its object may be deleted by now."""
+    source = MemorySource(version=5)
+    informer, _ = listening(source)
+    await informer.relist()
+    source.put(("ADDED", obj("a", 6)), ("DELETED", obj("a", 7)), END)
+    await informer.follow()
+    informer.learn(obj("a", 6))
+
+    assert informer.cache == {}

@@ -230,3 +230,16 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert capsys.readouterr().out.strip() == VERSION == project["project"]["version"]
+
+
+@pytest.mark.parametrize("text", ["cpu", "cpu=x", "disk=1Gi", "cpu=100m memory=1Gi", "cpu=-1"])
+def test_bad_quantities(text: str) -> None:
+    """What a container may use is given as to `kubectl set resources`; anything else is refused with an example."""
+    assert "cpu=100m,memory=64Mi" in refusal(ETCD, f"--nginx-limits={text}")
+
+
+def test_quantities_are_held_as_kubernetes_gives_them_back() -> None:
+    """Another way to write an amount would be a difference for ever."""
+    loaded = Settings.load([ETCD, "--git-sync-requests=cpu=0.25, memory=2048Mi"])
+
+    assert loaded.git_sync_requests == {"cpu": "250m", "memory": "2Gi"}

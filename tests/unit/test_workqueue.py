@@ -2,7 +2,12 @@
 
 import asyncio
 
-from reconciler.workqueue import WorkQueue, backoff
+import pytest
+from prometheus_client import CollectorRegistry
+
+from reconciler.metrics import Instruments
+from reconciler.workqueue import WorkQueue
+from tests.unit.virtual_time import run
 
 
 async def test_waiting_key_is_not_added_twice() -> None:
@@ -84,34 +89,77 @@ async def test_key_already_waiting_absorbs_a_later_addition() -> None:
     assert len(queue) == 0
 
 
-async def test_rate_limited_key_comes_later() -> None:
-    """A key that failed is not handed out at once, but it is."""
-    queue = WorkQueue()
-    queue.add_rate_limited("a")
+def test_rate_limited_key_comes_later_each_time() -> None:
+    """Rule 4: 5 ms, 10 ms and so on, at most 1000 s, until `forget`."""
 
-    assert len(queue) == 0
-    assert await queue.get() == "a"
+    async def waits() -> list[float]:
+        queue, clock, seen = WorkQueue(), asyncio.get_running_loop().time, list[float]()
+        for failure in range(21):
+            if failure == 20:
+                queue.forget("a")
+            asked = clock()
+            queue.add_rate_limited("a")
+            assert await queue.get() == "a"
+            queue.done("a")
+            seen.append(clock() - asked)
+        return seen
+
+    found = run(waits())
+    assert found[:3] == pytest.approx([0.005, 0.01, 0.02])
+    assert found[18:] == pytest.approx([1000.0, 1000.0, 0.005])
 
 
-async def test_forget_resets_the_delay() -> None:
-    """Rule 4: failures add up per key until `forget`."""
-    queue = WorkQueue()
-    for _ in range(20):
-        queue.add_rate_limited("a")
-        queue.add("a")
-        assert await queue.get() == "a"
+def test_many_failing_keys_come_ten_a_second() -> None:
+    """Rule 4: the first hundred come at once, the rest at the overall rate."""
+
+    async def last() -> float:
+        queue = WorkQueue()
+        for number in range(150):
+            queue.add_rate_limited(str(number))
+        for _ in range(150):
+            await queue.get()
+        return asyncio.get_running_loop().time()
+
+    assert run(last()) == pytest.approx(5.0)
+
+
+def test_delayed_key_comes_when_it_is_due() -> None:
+    """An hour's delay is an hour, and a shorter one that was asked for later counts."""
+
+    async def times() -> list[float]:
+        queue, clock = WorkQueue(), asyncio.get_running_loop().time
+        queue.add_after("a", 3600)
+        queue.add_after("b", 7200)
+        queue.add_after("b", 60)
+        return [clock() for _ in range(2) if await queue.get()]
+
+    assert run(times()) == pytest.approx([60.0, 3600.0])
+
+
+def test_metrics_of_a_queue() -> None:
+    """Depth, additions, retries, time waited and worked, and what is not finished, under client-go's names."""
+    registry = CollectorRegistry()
+
+    def value(name: str) -> float | None:
+        return registry.get_sample_value(f"workqueue_{name}", {"name": "q"})
+
+    async def work() -> None:
+        queue = WorkQueue("q", Instruments(registry))
+        for key in ("a", "b", "a"):
+            queue.add(key)
+        assert (value("depth"), value("adds_total")) == (2, 2)
+        await asyncio.sleep(3)
+        await queue.get()
+        assert (value("depth"), value("queue_duration_seconds_sum")) == (1, 3)
+        await queue.get()
+        await asyncio.sleep(5)
+        assert (value("unfinished_work_seconds"), value("longest_running_processor_seconds")) == (10, 5)
         queue.done("a")
-    queue.forget("a")
-    queue.add_rate_limited("a")
+        queue.add_rate_limited("a")
+        assert (value("work_duration_seconds_count"), value("work_duration_seconds_sum")) == (1, 5)
+        assert (value("unfinished_work_seconds"), value("retries_total"), value("adds_total")) == (5, 1, 2)
 
-    assert await queue.get() == "a"
-
-
-def test_backoff_doubles_up_to_a_minute() -> None:
-    """5 ms, 10 ms, 20 ms and so on, at most 60 s."""
-    assert [backoff(n) for n in range(4)] == [0.005, 0.01, 0.02, 0.04]
-    assert backoff(13) == 40.96
-    assert backoff(14) == backoff(100_000) == 60.0
+    run(work())
 
 
 async def test_shut_down_drains_then_ends() -> None:

@@ -1,0 +1,117 @@
+"""Children in the host cluster: made, repaired, adopted, or left alone when they are somebody else's.
+
+Rules:
+1. A child is known by its name and belongs to the owner that its controller ownerReference names by uid.
+2. What is not there is applied without force, so a namesake that somebody else has made is refused, not changed.
+3. A child of ours is applied when something that we say of it differs; what we do not speak of belongs to others.
+4. One that nobody controls and that carries our labels is adopted (as a ReplicaSet adopts Pods).
+5. Anything else of that name is left alone.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from apiserver.client import ClientError
+from apiserver.machinery.errors import Object
+from reconciler.informer import key_of
+from reconciler.ownership import controller_of, covers, in_step, is_controlled_by
+
+Action = Literal["unchanged", "created", "updated", "taken", "leftover", "refused"]
+
+
+class Cluster(Protocol):
+    """What is needed of the host cluster's client."""
+
+    async def get(self, path: str) -> Object: ...
+    async def apply(self, path: str, body: Object, field_manager: str, force: bool = True) -> Object: ...
+    async def delete(self, path: str, body: Object | None = None) -> Object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The child as it is now ({}: there is none), and what was done. "taken": it is somebody else's; "leftover": it
+    belongs to an earlier owner of the same name; "refused": the cluster does not accept it, and says why."""
+
+    child: Object
+    action: Action
+    error: ClientError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dependents:
+    """One kind of children. `prefix` is such as /apis/apps/v1; `cache` holds those with our labels, namespace/name ->
+    object; `learn` is told of what a write returned; `manager` is whose fields ours are."""
+
+    prefix: str
+    plural: str
+    manager: str
+    cache: Mapping[str, Object]
+    learn: Callable[[Object], None]
+    cluster: Cluster
+
+    async def ensure(self, desired: Object, owner: Object) -> Outcome:
+        """Makes the child what it must be. Raises ClientError for what will pass: no answer, 409, 429, 5xx."""
+        try:
+            live = self.cache.get(key_of(desired))
+            if live is None:
+                live = await self._create(desired)
+                if is_controlled_by(live, owner) and covers(live, desired):
+                    return Outcome(live, "created")
+            action = _judge(live, desired, owner, self.manager)
+            return (
+                Outcome(await self._apply(desired, force=True), action)
+                if action == "updated"
+                else Outcome(live, action)
+            )
+        except ClientError as error:
+            if not _is_refusal(error):
+                raise
+            return Outcome(self.cache.get(key_of(desired), {}), "refused", error)
+
+    async def remove(self, child: Object) -> None:
+        """Deletes exactly this state of it: one that has changed or gone meanwhile is another reconcile's."""
+        meta = child["metadata"]
+        exactly = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
+        options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
+        try:
+            await self.cluster.delete(self._path(child), {**options, "preconditions": exactly})
+        except ClientError as error:
+            if error.status not in (404, 409):
+                raise
+
+    async def _create(self, desired: Object) -> Object:
+        """The child that was made, or the namesake that was in its place."""
+        try:
+            return await self._apply(desired, force=False)
+        except ClientError as error:
+            if not 400 <= error.status < 500 or error.status == 429:
+                raise
+            try:
+                return await self.cluster.get(self._path(desired))
+            except ClientError as absent:
+                raise (error if absent.status == 404 else absent) from None
+
+    async def _apply(self, desired: Object, force: bool) -> Object:
+        live = await self.cluster.apply(self._path(desired), desired, self.manager, force)
+        self.learn(live)
+        return live
+
+    def _path(self, child: Object) -> str:
+        meta = child["metadata"]
+        return f"{self.prefix}/namespaces/{meta['namespace']}/{self.plural}/{meta['name']}"
+
+
+def _judge(live: Object, desired: Object, owner: Object, manager: str) -> Action:
+    controller = controller_of(live)
+    if controller is None:
+        return "updated" if covers(live["metadata"].get("labels"), desired["metadata"]["labels"]) else "taken"
+    if controller["uid"] == owner["metadata"]["uid"]:
+        return "unchanged" if in_step(live, desired, manager) else "updated"
+    wanted = controller_of(desired) or {}
+    return "leftover" if all(controller.get(k) == wanted.get(k) for k in ("apiVersion", "kind", "name")) else "taken"
+
+
+def _is_refusal(error: ClientError) -> bool:
+    """An answer that will be the same next time, unless somebody changes something."""
+    return 400 <= error.status < 500 and error.status not in (408, 409, 429)

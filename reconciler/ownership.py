@@ -1,0 +1,84 @@
+"""Who an object belongs to: controller ownerReferences, and the field managers of server-side apply."""
+
+from typing import Any
+
+import orjson
+
+from apiserver.machinery.errors import Object
+from apiserver.machinery.kind import Kind
+
+
+def reference_to(owner: Object, kind: Kind) -> Object:
+    """The ownerReference of what `owner` controls: the garbage collector removes it with the owner."""
+    meta = owner["metadata"]
+    identity = {"apiVersion": kind.api_version, "kind": kind.kind, "name": meta["name"], "uid": meta["uid"]}
+    return {**identity, "controller": True, "blockOwnerDeletion": True}
+
+
+def controller_of(obj: Object) -> Object | None:
+    """The reference that says so; an object has one at the most."""
+    owners = obj["metadata"].get("ownerReferences") or []
+    return next((owner for owner in owners if owner.get("controller")), None)
+
+
+def is_controlled_by(obj: Object, owner: Object) -> bool:
+    found = controller_of(obj)
+    return found is not None and found["uid"] == owner["metadata"]["uid"]
+
+
+def owner_key(obj: Object, kind: Kind) -> str | None:
+    """namespace/name of the object of this kind that controls it, if one does."""
+    owner = controller_of(obj)
+    if owner is None or (owner["apiVersion"], owner["kind"]) != (kind.api_version, kind.kind):
+        return None
+    return f"{obj['metadata']['namespace']}/{owner['name']}"
+
+
+def in_step(live: Object, desired: Object, manager: str) -> bool:
+    """Whether applying `desired` as `manager` would change nothing: all it says is so, and what it no longer says is
+    not this manager's any more."""
+    return covers(live, desired) and all(_only(fields, desired) for fields in _applied(live, manager))
+
+
+def covers(live: Any, desired: Any) -> bool:
+    """Whether all that `desired` says is so. List items with a name are matched by it, since others may own more of
+    them; any other list must be equal."""
+    if isinstance(desired, dict):
+        return isinstance(live, dict) and all(k in live and covers(live[k], v) for k, v in desired.items())
+    if isinstance(desired, list) and desired and isinstance(desired[0], dict) and "name" in desired[0]:
+        named = {item.get("name"): item for item in live} if isinstance(live, list) else {}
+        return all(covers(named.get(item["name"]), item) for item in desired)
+    return bool(live == desired)
+
+
+def _applied(live: Object, manager: str) -> list[Object]:
+    """The fieldsV1 of what the manager applied."""
+    entries = live["metadata"].get("managedFields") or []
+    return [entry["fieldsV1"] for entry in entries if (entry["manager"], entry["operation"]) == (manager, "Apply")]
+
+
+def _only(fields: Object, desired: Any) -> bool:
+    """Whether every field of a fieldsV1 tree stands in `desired`: "f:name" a member, "k:{...}" a list's item."""
+    return all(_holds(element, below, desired) for element, below in fields.items() if element != ".")
+
+
+def _holds(element: str, below: Object, desired: Any) -> bool:
+    if element.startswith("f:"):
+        name = element[2:]
+        return isinstance(desired, dict) and name in desired and _only(below, desired[name])
+    if element.startswith("k:") and isinstance(desired, list):
+        key = orjson.loads(element[2:])
+        found = next((item for item in desired if key.items() <= item.items()), None)
+        return found is not None and _only(below, found)
+    return True
+
+
+def scaled_by_others(live: Object) -> bool:
+    """Whether an autoscaler says how many replicas there are: it has written them through the scale subresource. A
+    person's kubectl is none."""
+    return any(
+        entry.get("subresource") == "scale"
+        and not entry["manager"].startswith("kubectl")
+        and "f:replicas" in entry["fieldsV1"].get("f:spec", {})
+        for entry in live["metadata"].get("managedFields") or []
+    )

@@ -1,0 +1,199 @@
+"""The Website controller at work: informers -> queue -> reconcile."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Protocol
+
+from apiserver.kinds.website import KIND, child_name
+from apiserver.machinery.errors import NotFound, Object
+from apiserver.registry.item import Item
+from apiserver.registry.options import WriteOptions
+from reconciler.controller import Context, Controller
+from reconciler.dependents import Cluster, Dependents, Outcome
+from reconciler.informer import ClientSource, Informer, Source, StoreSource, key_of
+from reconciler.metrics import Instruments
+from reconciler.ownership import controller_of, owner_key, scaled_by_others
+from reconciler.website.children import MANAGED, MANAGER, Options, desired_deployment, desired_service, options
+from reconciler.website.status import Seen, desired_status
+from reconciler.workqueue import WorkQueue
+
+_TAKEN_SECONDS = 10.0
+_WORKERS = 8
+
+
+class Websites(Protocol):
+    """What reconcile needs of the Website Store."""
+
+    async def get(self, namespace: str, name: str) -> Item: ...
+    async def update(
+        self,
+        namespace: str,
+        name: str,
+        change: Callable[[Object], Object],
+        options: WriteOptions = ...,
+        subresource: str = ...,
+    ) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a reconcile sees and acts on. `websites` is an informer's cache: namespace/name -> object, read only."""
+
+    websites: Mapping[str, Object]
+    deployments: Dependents
+    services: Dependents
+    store: Websites
+    chosen: Options
+    now: Callable[[], datetime]
+
+
+async def reconcile(key: str, world: World) -> float | None:
+    """Makes the children what they must be, then writes the status, each only if it differs."""
+    website = world.websites.get(key)
+    if website is None:
+        await _remove_leftovers(key, world)
+        return None
+    if website["metadata"].get("deletionTimestamp"):
+        return None
+    deployment = await world.deployments.ensure(_wanted_deployment(website, world), website)
+    service = await world.services.ensure(desired_service(website), website)
+    outcomes = (deployment, service)
+    for dependents, outcome in zip((world.deployments, world.services), outcomes, strict=True):
+        if outcome.action == "leftover":
+            await _remove(dependents, outcome.child, world)
+    await _write_status(website, Seen(deployment.child, service.child, _failure(outcomes)), world)
+    for outcome in outcomes:
+        if outcome.error is not None:
+            raise outcome.error
+    # A child that is not ours does not tell us when it goes.
+    return _TAKEN_SECONDS if any(outcome.action == "taken" for outcome in outcomes) else None
+
+
+def _wanted_deployment(website: Object, world: World) -> Object:
+    wanted = desired_deployment(website, world.chosen)
+    live = world.deployments.cache.get(key_of(wanted))
+    if live is not None and scaled_by_others(live):
+        del wanted["spec"]["replicas"]
+    return wanted
+
+
+def _failure(outcomes: Iterable[Outcome]) -> tuple[str, str] | None:
+    """Reason and sentence, for the conditions, of the first child that is not what it must be."""
+    for outcome, kind in zip(outcomes, ("Deployment", "Service"), strict=True):
+        if outcome.error is not None:
+            return "ApplyFailed", f"The {kind} is refused: {outcome.error}"
+        if outcome.action == "taken":
+            name = outcome.child["metadata"]["name"]
+            text = f"{kind} {name} exists and is not controlled by this {KIND.kind}; it is left alone."
+            return "NameConflict", text
+    return None
+
+
+async def _remove_leftovers(key: str, world: World) -> None:
+    """What a Website has left behind that went while nobody watched; else the garbage collector is there first."""
+    namespace, _, name = key.partition("/")
+    for dependents in (world.deployments, world.services):
+        child = dependents.cache.get(f"{namespace}/{child_name(name)}")
+        if child is not None and owner_key(child, KIND) == key:
+            await _remove(dependents, child, world)
+
+
+async def _remove(dependents: Dependents, child: Object, world: World) -> None:
+    """Deletes a child whose owner, by uid, is not there: not in storage, whatever the caches say."""
+    owner = controller_of(child) or {}
+    if child["metadata"].get("deletionTimestamp"):
+        return
+    try:
+        item = await world.store.get(child["metadata"]["namespace"], owner["name"])
+        alive = item.object["metadata"]["uid"] == owner["uid"]
+    except NotFound:
+        alive = False
+    if not alive:
+        await dependents.remove(child)
+
+
+async def _write_status(website: Object, seen: Seen, world: World) -> None:
+    now, meta = world.now(), website["metadata"]
+    if desired_status(website, seen, now) == website.get("status"):
+        return
+
+    def change(live: Object) -> Object:
+        """The cached status may be older than the stored one, which has the times to keep."""
+        if live["metadata"]["uid"] != meta["uid"]:
+            return live
+        return {**live, "status": desired_status({**website, "status": live.get("status")}, seen, now)}
+
+    try:
+        written = WriteOptions(field_manager=MANAGER)
+        await world.store.update(meta["namespace"], meta["name"], change, written, subresource="status")
+    except NotFound:
+        return
+
+
+def build(context: Context) -> Callable[[], Awaitable[None]]:
+    """The controller, ready to be run (again and again, as leadership comes and goes); ends by cancellation."""
+    managed = ",".join(f"{label}={value}" for label, value in MANAGED.items())
+    client = context.client
+    return partial(
+        run,
+        StoreSource(context.store),
+        ClientSource(client, "/apis/apps/v1/deployments", labelSelector=managed),
+        ClientSource(client, "/api/v1/services", labelSelector=managed),
+        client,
+        context.store,
+        options(context.settings),
+        context.instruments,
+    )
+
+
+async def run(
+    websites: Source,
+    deployments: Source,
+    services: Source,
+    cluster: Cluster,
+    store: Websites,
+    chosen: Options,
+    instruments: Instruments,
+) -> None:
+    """Informers -> queue -> reconcile, until cancelled."""
+    queue = WorkQueue(MANAGER, instruments)
+    owners, deployed, exposed = (
+        Informer(source, name)
+        for source, name in ((websites, KIND.plural), (deployments, "deployments"), (services, "services"))
+    )
+    owners.add_handler(_enqueue(queue, key_of))
+    for children in (deployed, exposed):
+        children.add_handler(_enqueue(queue, partial(owner_key, kind=KIND)))
+    world = World(
+        owners.cache,
+        Dependents("/apis/apps/v1", "deployments", MANAGER, deployed.cache, deployed.learn, cluster),
+        Dependents("/api/v1", "services", MANAGER, exposed.cache, exposed.learn, cluster),
+        store,
+        chosen,
+        partial(datetime.now, UTC),
+    )
+    informers = (owners, deployed, exposed)
+    async with asyncio.TaskGroup() as tasks:
+        for informer in informers:
+            tasks.create_task(informer.run())
+        await _synced(informers)
+        await Controller(MANAGER, queue, partial(reconcile, world=world), _WORKERS, instruments).run()
+
+
+async def _synced(informers: Iterable[Informer]) -> None:
+    """A child missing from a cache that is not filled yet would be applied for nothing."""
+    for informer in informers:
+        await informer.has_synced.wait()
+
+
+def _enqueue(queue: WorkQueue, key: Callable[[Object], str | None]) -> Callable[[Object | None, Object | None], None]:
+    def handler(old: Object | None, new: Object | None) -> None:
+        """Both states count: a child that changes its owner concerns the old one too."""
+        for found in {key(state) for state in (old, new) if state is not None}:
+            if found is not None:
+                queue.add(found)
+
+    return handler

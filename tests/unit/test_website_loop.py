@@ -1,0 +1,294 @@
+"""What the Website controller does, in a small cluster held in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from apiserver.client import ClientError
+from apiserver.machinery.errors import Object
+from reconciler.metrics import Instruments
+from reconciler.website.loop import World, reconcile, run
+from tests.unit.reconciling import (
+    CHOSEN,
+    DEPLOYMENT,
+    LATER,
+    SERVICE,
+    MemoryCluster,
+    MemoryWebsites,
+    condition,
+    merged,
+    website,
+    world,
+)
+
+
+async def made(**spec: object) -> tuple[MemoryCluster, MemoryWebsites]:
+    """A Website that has been reconciled once, and counters at zero."""
+    cluster, store = MemoryCluster(), MemoryWebsites(website(**spec))
+    await reconcile("ns/kubia", world(cluster, store))
+    cluster.applied.clear()
+    store.writes.clear()
+    return cluster, store
+
+
+def status(store: MemoryWebsites) -> Object:
+    return dict(store.items["kubia"]["status"])
+
+
+async def test_new_website_gets_its_children_and_status() -> None:
+    """One reconcile creates both children, with one request each, and writes the first status."""
+    cluster, store = MemoryCluster(), MemoryWebsites(website())
+
+    assert await reconcile("ns/kubia", world(cluster, store)) is None
+    assert (cluster.applied, cluster.asked) == ([DEPLOYMENT, SERVICE], [])
+    assert condition(status(store))["reason"] == "RolloutInProgress"
+    assert status(store)["url"] == "http://kubia-website.ns.svc"
+
+
+async def test_steady_state_costs_nothing() -> None:
+    """When all is as it should be, nothing is asked, applied or written."""
+    cluster, store = await made()
+    await reconcile("ns/kubia", world(cluster, store, LATER))
+
+    assert (cluster.applied, cluster.asked, store.writes) == ([], [], [])
+
+
+async def test_drift_is_repaired() -> None:
+    """A child that somebody edited is applied again, and only that."""
+    cluster, store = await made()
+    cluster.objects[DEPLOYMENT] = merged(cluster.objects[DEPLOYMENT], {"spec": {"replicas": 9}})
+    await reconcile("ns/kubia", world(cluster, store))
+
+    assert cluster.applied == [DEPLOYMENT]
+    assert cluster.objects[DEPLOYMENT]["spec"]["replicas"] == 2
+
+
+async def test_autoscaled_replicas_are_left_alone() -> None:
+    """What an autoscaler says of the Deployment's replicas stays, also when something else is rolled out."""
+    cluster, store = await made()
+    fields: Object = {"f:spec": {"f:replicas": {}}}
+    entry = {"manager": "kube-controller-manager", "operation": "Update", "subresource": "scale", "fieldsV1": fields}
+    scaled = {"metadata": {"managedFields": [entry]}, "spec": {"replicas": 9}}
+    cluster.objects[DEPLOYMENT] = merged(cluster.objects[DEPLOYMENT], scaled)
+    await reconcile("ns/kubia", world(cluster, store))
+    assert cluster.applied == []
+
+    store.items["kubia"] = merged(store.items["kubia"], {"spec": {"branch": "dev"}})
+    await reconcile("ns/kubia", world(cluster, store))
+    assert cluster.applied == [DEPLOYMENT]
+    assert cluster.objects[DEPLOYMENT]["spec"]["replicas"] == 9
+
+
+async def test_deleted_child_comes_back() -> None:
+    """A child that somebody deleted is created again."""
+    cluster, store = await made()
+    del cluster.objects[SERVICE]
+    await reconcile("ns/kubia", world(cluster, store))
+
+    assert cluster.applied == [SERVICE]
+
+
+async def test_changed_spec_is_rolled_out() -> None:
+    """Another branch changes the Deployment and leaves the Service alone."""
+    cluster, store = await made()
+    store.items["kubia"] = merged(store.items["kubia"], {"spec": {"branch": "dev"}})
+    await reconcile("ns/kubia", world(cluster, store))
+
+    assert cluster.applied == [DEPLOYMENT]
+    _, git_sync = cluster.objects[DEPLOYMENT]["spec"]["template"]["spec"]["containers"]
+    assert "--ref=dev" in git_sync["args"]
+
+
+async def test_foreign_child_is_left_alone() -> None:
+    """A Deployment of that name that somebody else has made is not changed; it is looked at again later, and when it
+    has gone the Website gets its own."""
+    foreign: Object = {"metadata": {"name": "kubia-website", "namespace": "ns", "generation": 1}, "spec": {}}
+    cluster, store = MemoryCluster(deployment=foreign), MemoryWebsites(website())
+
+    assert await reconcile("ns/kubia", world(cluster, store)) == 10.0
+    assert cluster.objects[DEPLOYMENT] is foreign
+    assert condition(status(store), "Degraded")["reason"] == "NameConflict"
+    assert condition(status(store))["message"].startswith("Deployment kubia-website exists")
+
+    del cluster.objects[DEPLOYMENT]
+    assert await reconcile("ns/kubia", world(cluster, store)) is None
+    assert condition(status(store), "Degraded")["status"] == "False"
+
+
+async def test_child_of_another_controller_is_left_alone() -> None:
+    """A child with our labels that another controller owns is somebody else's."""
+    cluster, store = await made()
+    other = {"apiVersion": "v1", "kind": "Blog", "name": "x", "uid": "u9", "controller": True}
+    cluster.objects[SERVICE]["metadata"]["ownerReferences"] = [other]
+
+    assert await reconcile("ns/kubia", world(cluster, store)) == 10.0
+    assert (cluster.applied, cluster.deleted) == ([], [])
+    assert condition(status(store))["message"].startswith("Service kubia-website exists")
+
+
+async def test_orphan_is_adopted() -> None:
+    """Children that an earlier Website of this name left behind on purpose belong to the new one, and stay up."""
+    cluster, store = await made()
+    for path in (DEPLOYMENT, SERVICE):
+        del cluster.objects[path]["metadata"]["ownerReferences"]
+    store.items["kubia"] = merged(website(), {"metadata": {"uid": "u2"}})
+
+    assert await reconcile("ns/kubia", world(cluster, store)) is None
+    assert cluster.applied == [DEPLOYMENT, SERVICE]
+    assert cluster.deleted == []
+    assert cluster.objects[DEPLOYMENT]["metadata"]["ownerReferences"][0]["uid"] == "u2"
+
+
+async def test_children_of_a_website_that_vanished_are_removed() -> None:
+    """A key without an object: children whose owner is not in storage are deleted, as they are and no other way."""
+    cluster, store = await made()
+    store.items.clear()
+    await reconcile("ns/kubia", world(cluster, store))
+
+    assert [path for path, _ in cluster.deleted] == [DEPLOYMENT, SERVICE]
+    preconditions = {"uid": f"uid of {DEPLOYMENT}", "resourceVersion": "101"}
+    assert cluster.deleted[0][1]["preconditions"] == preconditions
+    assert cluster.deleted[0][1]["propagationPolicy"] == "Background"
+
+
+async def test_children_of_an_earlier_namesake_are_replaced() -> None:
+    """A Website that was deleted and created anew does not inherit the old one's children: they go, then come new."""
+    cluster, store = await made()
+    store.items["kubia"] = merged(website(), {"metadata": {"uid": "u2"}})
+    await reconcile("ns/kubia", world(cluster, store))
+    assert [path for path, _ in cluster.deleted] == [DEPLOYMENT, SERVICE]
+    assert condition(status(store))["reason"] == "Replacing"
+
+    await reconcile("ns/kubia", world(cluster, store))
+    assert cluster.applied == [DEPLOYMENT, SERVICE]
+
+
+async def test_children_of_a_website_that_is_not_known_yet_stay() -> None:
+    """The cache of Websites may be behind: storage decides whether an owner is there."""
+    cluster, store = await made()
+    await reconcile("ns/kubia", replace(world(cluster, store), websites={}))
+
+    assert cluster.deleted == []
+
+
+async def test_orphans_of_a_website_that_is_gone_stay() -> None:
+    """A child without a controller is nobody's to delete."""
+    cluster, store = await made()
+    store.items.clear()
+    for path in (DEPLOYMENT, SERVICE):
+        del cluster.objects[path]["metadata"]["ownerReferences"]
+    await reconcile("ns/kubia", world(cluster, store))
+
+    assert cluster.deleted == []
+
+
+async def test_refused_child_is_reported_and_tried_again() -> None:
+    """What the cluster does not accept is in the conditions, the other child is made, and the queue comes back."""
+    cluster, store = MemoryCluster(), MemoryWebsites(website())
+    cluster.refusals[DEPLOYMENT] = ClientError(403, "Forbidden", "exceeded quota")
+
+    with pytest.raises(ClientError, match="exceeded quota"):
+        await reconcile("ns/kubia", world(cluster, store))
+    assert cluster.applied == [DEPLOYMENT, SERVICE]
+    assert condition(status(store), "Degraded")["reason"] == "ApplyFailed"
+    assert condition(status(store), "Degraded")["message"] == "The Deployment is refused: exceeded quota"
+
+
+@pytest.mark.parametrize("code", [0, 409, 429, 500, 503])
+async def test_trouble_that_passes_is_not_reported(code: int) -> None:
+    """An apiserver that does not answer or is busy is tried again, without a word in the status."""
+    cluster, store = await made()
+    store.items["kubia"] = merged(store.items["kubia"], {"spec": {"branch": "dev"}})
+    cluster.refusals[DEPLOYMENT] = ClientError(code, "", "later")
+
+    with pytest.raises(ClientError, match="later"):
+        await reconcile("ns/kubia", world(cluster, store))
+    assert store.writes == []
+
+
+async def test_website_that_is_going_is_left_alone() -> None:
+    """A Website with a deletionTimestamp gets nothing any more: the garbage collector removes its children."""
+    going = merged(website(), {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}})
+    cluster, store = MemoryCluster(), MemoryWebsites(going)
+
+    assert await reconcile("ns/kubia", world(cluster, store)) is None
+    assert (cluster.applied, store.writes) == ([], [])
+
+
+async def test_website_that_is_gone() -> None:
+    """A key without an object and without children is nothing to do."""
+    cluster = MemoryCluster()
+
+    assert await reconcile("ns/kubia", world(cluster, MemoryWebsites())) is None
+    assert (cluster.applied, cluster.asked) == ([], [])
+
+
+async def test_website_that_goes_meanwhile() -> None:
+    """A Website that is deleted while its children are applied is no error."""
+    cluster, store = MemoryCluster(), MemoryWebsites(website())
+    seen = world(cluster, store)
+    store.items.clear()
+
+    assert await reconcile("ns/kubia", seen) is None
+
+
+async def test_status_of_a_namesake_is_not_written() -> None:
+    """A Website that was deleted and created anew under the same name does not get the old one's status."""
+    cluster, store = MemoryCluster(), MemoryWebsites(website())
+    seen = world(cluster, store)
+    store.items["kubia"] = merged(store.items["kubia"], {"metadata": {"uid": "u2"}})
+    await reconcile("ns/kubia", seen)
+
+    assert store.writes == []
+
+
+async def test_stale_cache_keeps_the_stored_transition_time() -> None:
+    """A reconcile that has not seen its own last status yet writes nothing new."""
+    cluster, store = MemoryCluster(), MemoryWebsites(website())
+    seen = world(cluster, store)
+    await reconcile("ns/kubia", seen)
+    store.writes.clear()
+    later: World = replace(seen, now=lambda: LATER)
+    await reconcile("ns/kubia", later)
+
+    assert store.writes == []
+
+
+class MemorySource:
+    """What a collection holds, then events as they are put."""
+
+    def __init__(self, *items: Object) -> None:
+        self.items = list(items)
+        self.events: asyncio.Queue[tuple[str, Object]] = asyncio.Queue()
+
+    async def list(self) -> tuple[list[Object], str]:
+        return self.items, "1"
+
+    async def watch(self, resource_version: str) -> AsyncIterator[tuple[str, Object]]:
+        while True:
+            yield await self.events.get()
+
+
+async def test_run_reacts_to_websites_and_their_children() -> None:
+    """A created Website is reconciled; so is the owner of a child that changes. What a write returned is known before
+    the stream says it: the second reconcile asks and applies nothing."""
+    websites, deployments, services = MemorySource(), MemorySource(), MemorySource()
+    cluster, store = MemoryCluster(), MemoryWebsites(website())
+    work = run(websites, deployments, services, cluster, store, CHOSEN, Instruments())
+    running = asyncio.create_task(work)
+    websites.events.put_nowait(("ADDED", website()))
+    await store.written.wait()
+
+    assert cluster.applied == [DEPLOYMENT, SERVICE]
+    store.written.clear()
+    counts = {"observedGeneration": 1, "replicas": 2, "readyReplicas": 2, "updatedReplicas": 2}
+    deployments.events.put_nowait(("ADDED", merged(cluster.objects[DEPLOYMENT], {"status": counts})))
+    await store.written.wait()
+
+    assert condition(status(store))["status"] == "True"
+    assert cluster.applied == [DEPLOYMENT, SERVICE]
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
