@@ -4,28 +4,20 @@ import re
 from pathlib import Path
 
 from tests.controlplane import golang
-from tests.controlplane.golang import MODULES, Report, runnable, to_stderr
+from tests.controlplane.golang import MODULES, Report, to_stderr
 
 
 def load(say: Report = to_stderr) -> Path:
     """The load generator. Raises golang.Unavailable."""
-    return _built("load", ".", "load", say)
+    return golang.program("load", "load", say)
 
 
 def sample_apiserver(say: Report = to_stderr) -> Path:
     """Kubernetes' own example of an aggregated server. Raises golang.Unavailable."""
-    return _built("peer", "k8s.io/sample-apiserver", "sample-apiserver", say)
+    return golang.program("peer", "sample-apiserver", say, "k8s.io/sample-apiserver")
 
 
 def sample_apiserver_version() -> str:
     """Such as v0.36.3."""
     found = re.search(r"k8s\.io/sample-apiserver (v\S+)", (MODULES["peer"] / "go.mod").read_text())
     return found[1] if found else "unknown"
-
-
-def _built(module: str, package: str, name: str, say: Report) -> Path:
-    program = golang.cache_folder(sorted(MODULES[module].glob("*"))) / name
-    with golang.lock(say):
-        if not runnable(program):
-            golang.build("build", module, package, program, ["-ldflags=-s -w"], say)
-    return program

