@@ -17,6 +17,7 @@ from apiserver.machinery.request import User
 from apiserver.registry.store import AdmitCreate, Store
 from apiserver.settings import Settings, SettingsError
 from apiserver.standalone import namespaces
+from apiserver.standalone.events import EventMirror
 from apiserver.standalone.garbage_collector import GarbageCollector
 from apiserver.standalone.kinds import HOST_KINDS, NAMESPACES
 from apiserver.standalone.kubeconfig import admin_kubeconfig
@@ -69,5 +70,6 @@ def _tasks(reload: Task, stores: Stores) -> Sequence[Task]:
         partial(namespaces.ensure_initial, ours),
         namespaces.NamespaceController(ours, every).run,
         GarbageCollector(every).run,
+        EventMirror(stores["events.k8s.io", "v1", "events"], stores["", "v1", "events"]).run,
         reload,
     ]

@@ -66,6 +66,22 @@ EVENTS = Kind(
     description="Event is a report of something that happened to an object.",
 )
 
+EVENTS_V1 = Kind(
+    group="events.k8s.io",
+    version="v1",
+    kind="Event",
+    plural="events",
+    short_names=("ev",),
+    columns=(
+        Column("Last Seen", ".eventTime", type="date"),
+        Column("Type", ".type"),
+        Column("Reason", ".reason"),
+        Column("Object", ".regarding.name"),
+        Column("Message", ".note"),
+    ),
+    description="Event is a report of something that happened to an object.",
+)
+
 LEASES = Kind(
     group="coordination.k8s.io",
     version="v1",
@@ -96,4 +112,4 @@ DEPLOYMENTS = Kind(
     description="Deployment keeps a number of equal Pods running.",
 )
 
-HOST_KINDS = (NAMESPACES, SERVICES, EVENTS, LEASES, DEPLOYMENTS)
+HOST_KINDS = (NAMESPACES, SERVICES, EVENTS, EVENTS_V1, LEASES, DEPLOYMENTS)

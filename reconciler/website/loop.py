@@ -11,8 +11,10 @@ from apiserver.kinds.website import KIND, child_name
 from apiserver.machinery.errors import NotFound, Object
 from apiserver.registry.item import Item
 from apiserver.registry.options import WriteOptions
+from reconciler.conditions import found
 from reconciler.controller import Context, Controller
 from reconciler.dependents import Cluster, Dependents, Outcome
+from reconciler.events import EventRecorder, EventType, Recorder, Sink
 from reconciler.informer import ClientSource, Informer, Source, StoreSource, key_of
 from reconciler.metrics import Instruments
 from reconciler.ownership import controller_of, owner_key, scaled_by_others
@@ -22,6 +24,10 @@ from reconciler.workqueue import WorkQueue
 
 _TAKEN_SECONDS = 10.0
 _WORKERS = 8
+
+
+class Host(Cluster, Sink, Protocol):
+    """What is needed of the host cluster's client."""
 
 
 class Websites(Protocol):
@@ -47,6 +53,7 @@ class World:
     services: Dependents
     store: Websites
     chosen: Options
+    recorder: Recorder
     now: Callable[[], datetime]
 
 
@@ -64,7 +71,9 @@ async def reconcile(key: str, world: World) -> float | None:
     for dependents, outcome in zip((world.deployments, world.services), outcomes, strict=True):
         if outcome.action == "leftover":
             await _remove(dependents, outcome.child, world)
-    await _write_status(website, Seen(deployment.child, service.child, _failure(outcomes)), world)
+    failure = _failure(outcomes)
+    _record(website, outcomes, failure, world.recorder)
+    await _write_status(website, Seen(deployment.child, service.child, failure), world)
     for outcome in outcomes:
         if outcome.error is not None:
             raise outcome.error
@@ -78,6 +87,22 @@ def _wanted_deployment(website: Object, world: World) -> Object:
     if live is not None and scaled_by_others(live):
         del wanted["spec"]["replicas"]
     return wanted
+
+
+def _record(website: Object, outcomes: Iterable[Outcome], failure: tuple[str, str] | None, recorder: Recorder) -> None:
+    """Says what was done, and each time what could not be done."""
+    for action in ("created", "updated"):
+        done = [
+            f"{outcome.child['kind']} {outcome.child['metadata']['name']}"
+            for outcome in outcomes
+            if outcome.action == action
+        ]
+        if done:
+            recorder.record(
+                website, "Normal", action.capitalize(), "Apply", f"{action.capitalize()} {' and '.join(done)}."
+            )
+    if failure is not None:
+        recorder.record(website, "Warning", failure[0], "Apply", failure[1])
 
 
 def _failure(outcomes: Iterable[Outcome]) -> tuple[str, str] | None:
@@ -119,18 +144,35 @@ async def _write_status(website: Object, seen: Seen, world: World) -> None:
     now, meta = world.now(), website["metadata"]
     if desired_status(website, seen, now) == website.get("status"):
         return
+    before: Object = {}
+    after: Object = {}
 
     def change(live: Object) -> Object:
         """The cached status may be older than the stored one, which has the times to keep."""
+        nonlocal before, after
         if live["metadata"]["uid"] != meta["uid"]:
             return live
-        return {**live, "status": desired_status({**website, "status": live.get("status")}, seen, now)}
+        before = {**website, "status": live.get("status")}
+        after = {**live, "status": desired_status(before, seen, now)}
+        return after
 
     try:
         written = WriteOptions(field_manager=MANAGER)
         await world.store.update(meta["namespace"], meta["name"], change, written, subresource="status")
     except NotFound:
         return
+    if after and seen.failure is None:
+        _record_turn(before, after, world.recorder)
+
+
+def _record_turn(before: Object, after: Object, recorder: Recorder) -> None:
+    """Says that a Website has become ready, or degraded."""
+    kinds: dict[str, EventType] = {"Ready": "Normal", "Degraded": "Warning"}
+    for condition, kind in kinds.items():
+        now = found(after, condition)
+        if now["status"] == "True" and found(before, condition).get("status") != "True":
+            reason = condition if condition == "Ready" else now["reason"]
+            recorder.record(after, kind, reason, "Observe", now["message"])
 
 
 def build(context: Context) -> Callable[[], Awaitable[None]]:
@@ -153,13 +195,14 @@ async def run(
     websites: Source,
     deployments: Source,
     services: Source,
-    cluster: Cluster,
+    cluster: Host,
     store: Websites,
     chosen: Options,
     instruments: Instruments,
 ) -> None:
     """Informers -> queue -> reconcile, until cancelled."""
     queue = WorkQueue(MANAGER, instruments)
+    recorder = EventRecorder(cluster, KIND, MANAGER, instruments)
     owners, deployed, exposed = (
         Informer(source, name)
         for source, name in ((websites, KIND.plural), (deployments, "deployments"), (services, "services"))
@@ -173,12 +216,14 @@ async def run(
         Dependents("/api/v1", "services", MANAGER, exposed.cache, exposed.learn, cluster),
         store,
         chosen,
+        recorder,
         partial(datetime.now, UTC),
     )
     informers = (owners, deployed, exposed)
     async with asyncio.TaskGroup() as tasks:
         for informer in informers:
             tasks.create_task(informer.run())
+        tasks.create_task(recorder.run())
         await _synced(informers)
         await Controller(MANAGER, queue, partial(reconcile, world=world), _WORKERS, instruments).run()
 
@@ -192,8 +237,8 @@ async def _synced(informers: Iterable[Informer]) -> None:
 def _enqueue(queue: WorkQueue, key: Callable[[Object], str | None]) -> Callable[[Object | None, Object | None], None]:
     def handler(old: Object | None, new: Object | None) -> None:
         """Both states count: a child that changes its owner concerns the old one too."""
-        for found in {key(state) for state in (old, new) if state is not None}:
-            if found is not None:
-                queue.add(found)
+        for concerned in {key(state) for state in (old, new) if state is not None}:
+            if concerned is not None:
+                queue.add(concerned)
 
     return handler

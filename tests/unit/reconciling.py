@@ -12,6 +12,7 @@ from apiserver.registry.item import Item
 from apiserver.registry.options import WriteOptions
 from apiserver.settings import Settings
 from reconciler.dependents import Dependents
+from reconciler.events import EventType
 from reconciler.ownership import covers
 from reconciler.website.children import MANAGER, desired_deployment, desired_service, options
 from reconciler.website.loop import World
@@ -61,6 +62,7 @@ class MemoryCluster:
         self.asked: list[str] = []
         self.applied: list[str] = []
         self.deleted: list[tuple[str, Object]] = []
+        self.events: list[str] = []
 
     async def get(self, path: str) -> Object:
         self.asked.append(path)
@@ -82,6 +84,13 @@ class MemoryCluster:
         live["metadata"]["resourceVersion"] = str(len(self.applied) + 100)
         self.objects[path] = live
         return live
+
+    async def post(self, path: str, body: Object) -> Object:
+        self.events.append(body["reason"])
+        return body
+
+    async def merge_patch(self, path: str, body: Object, **query: str) -> Object:
+        raise NotImplementedError
 
     async def delete(self, path: str, body: Object | None = None) -> Object:
         self.deleted.append((path, body or {}))
@@ -118,7 +127,19 @@ class MemoryWebsites:
             self.written.set()
 
 
-def world(cluster: MemoryCluster, store: MemoryWebsites, now: datetime = NOW) -> World:
+class MemoryRecorder:
+    """What was recorded: (type, reason, note)."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str, str]] = []
+
+    def record(self, regarding: Object, kind: EventType, reason: str, action: str, note: str) -> None:
+        self.events.append((kind, reason, note))
+
+
+def world(
+    cluster: MemoryCluster, store: MemoryWebsites, now: datetime = NOW, recorder: MemoryRecorder | None = None
+) -> World:
     """The caches hold what the cluster and the store hold now, as far as it has our label."""
 
     def dependents(prefix: str, plural: str, path: str) -> Dependents:
@@ -129,4 +150,5 @@ def world(cluster: MemoryCluster, store: MemoryWebsites, now: datetime = NOW) ->
 
     websites = {f"ns/{name}": item for name, item in store.items.items()}
     deployments = dependents("/apis/apps/v1", "deployments", DEPLOYMENT)
-    return World(websites, deployments, dependents("/api/v1", "services", SERVICE), store, CHOSEN, lambda: now)
+    services = dependents("/api/v1", "services", SERVICE)
+    return World(websites, deployments, services, store, CHOSEN, recorder or MemoryRecorder(), lambda: now)

@@ -170,8 +170,9 @@ def test_server_role_is_least_privilege() -> None:
 
     assert verbs["namespaces"] == {"get", "list", "watch"}
     assert verbs["deployments"] == verbs["services"] == {"get", "list", "watch", "create", "patch", "delete"}
+    assert verbs["events"] == {"create", "patch"}
     assert verbs["websites/finalizers"] == {"update"}
-    assert len(verbs) == 4
+    assert len(verbs) == 5
     assert "*" not in set().union(*verbs.values())
 
 

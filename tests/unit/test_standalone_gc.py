@@ -13,7 +13,7 @@ from apiserver.registry.options import WatchOptions, WriteOptions
 from apiserver.registry.store import Store
 from apiserver.standalone import namespaces
 from apiserver.standalone.garbage_collector import GarbageCollector
-from apiserver.standalone.kinds import DEPLOYMENTS, EVENTS, HOST_KINDS, LEASES, NAMESPACES, SERVICES
+from apiserver.standalone.kinds import DEPLOYMENTS, EVENTS, EVENTS_V1, HOST_KINDS, LEASES, NAMESPACES, SERVICES
 from apiserver.standalone.namespaces import NamespaceController
 from storage.sqlite import SQLiteStorage
 
@@ -63,7 +63,7 @@ class World:
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     storage = await SQLiteStorage.open(":memory:")
-    yield World({kind.plural: Store(kind, storage) for kind in HOST_KINDS})
+    yield World({kind.plural: Store(kind, storage) for kind in HOST_KINDS if kind is not EVENTS_V1})
     await storage.close()
 
 

@@ -1,6 +1,7 @@
 """What the Website controller does, in a small cluster held in memory."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from tests.unit.reconciling import (
     LATER,
     SERVICE,
     MemoryCluster,
+    MemoryRecorder,
     MemoryWebsites,
     condition,
     merged,
@@ -206,6 +208,35 @@ async def test_trouble_that_passes_is_not_reported(code: int) -> None:
     with pytest.raises(ClientError, match="later"):
         await reconcile("ns/kubia", world(cluster, store))
     assert store.writes == []
+
+
+async def test_events_tell_the_story() -> None:
+    """Made, changed, ready, degraded: each once; what cannot be done is said each time it is tried."""
+    cluster, store, recorder = MemoryCluster(), MemoryWebsites(website()), MemoryRecorder()
+
+    async def told() -> list[tuple[str, str, str]]:
+        recorder.events.clear()
+        with contextlib.suppress(ClientError):
+            await reconcile("ns/kubia", world(cluster, store, recorder=recorder))
+        return list(recorder.events)
+
+    def deployed(ready: int) -> None:
+        counts = {"observedGeneration": 1, "replicas": 2, "readyReplicas": ready, "updatedReplicas": 2}
+        cluster.objects[DEPLOYMENT] = merged(cluster.objects[DEPLOYMENT], {"status": counts})
+
+    both = "Created Deployment kubia-website and Service kubia-website."
+    assert await told() == [("Normal", "Created", both)]
+    assert await told() == []
+    deployed(2)
+    assert await told() == [("Normal", "Ready", "2 of 2 replicas are ready, 2 are up to date.")]
+    deployed(1)
+    assert await told() == [("Warning", "ReplicasUnavailable", "1 of 2 replicas are ready, 2 are up to date.")]
+    cluster.objects[SERVICE] = merged(cluster.objects[SERVICE], {"spec": {"type": "ClusterIP"}})
+    assert await told() == [("Normal", "Updated", "Updated Service kubia-website.")]
+    cluster.objects[SERVICE] = merged(cluster.objects[SERVICE], {"spec": {"type": "ClusterIP"}})
+    cluster.refusals[SERVICE] = ClientError(403, "Forbidden", "no")
+    for _ in range(2):
+        assert await told() == [("Warning", "ApplyFailed", "The Service is refused: no")]
 
 
 async def test_website_that_is_going_is_left_alone() -> None:
