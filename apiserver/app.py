@@ -262,9 +262,11 @@ class _Server(uvicorn.Server):
 def _welcome(settings: Settings) -> str:
     kubeconfig = settings.data_dir / "kubeconfig"
     url = f"https://{settings.bind_address}:{settings.secure_port}"
+    own = kinds.discover()
+    examples = [path for kind in own if (path := Path("examples", f"{kind.singular}.yaml")).exists()]
     commands = (
         f"export KUBECONFIG={kubeconfig}",
-        "kubectl create -f examples/website.yaml",
-        "kubectl get websites,deployments,services",
+        *(f"kubectl create -f {path}" for path in examples),
+        f"kubectl get {','.join(kind.plural for kind in own)},deployments,services",
     )
     return f"Serving on {url}. In another terminal, try:\n" + "".join(f"    {command}\n" for command in commands)

@@ -170,11 +170,9 @@ def _v3_operation(operation: Operation, kind: Kind) -> Object:
         str(code): {"description": _DESCRIPTIONS[code], "content": _v3_content(DOCUMENT_TYPES, definition)}
         for code, definition in operation.responses.items()
     }
-    result = {
-        **_common(operation, kind),
-        "parameters": [_v3_parameter(name) for name in operation.parameters],
-        "responses": {**answers, **_UNAUTHORIZED},
-    }
+    result = {**_common(operation, kind), "responses": {**answers, **_UNAUTHORIZED}}
+    if operation.parameters:
+        result["parameters"] = [_v3_parameter(name) for name in operation.parameters]
     if operation.body:
         body: Object = {"content": _v3_content(operation.consumes, operation.body)}
         result["requestBody"] = {**body, "required": True} if operation.body_required else body
@@ -223,14 +221,15 @@ def _v2_operation(operation: Operation, kind: Kind) -> Object:
         str(code): {"description": _DESCRIPTIONS[code], "schema": _v2_ref(definition)}
         for code, definition in operation.responses.items()
     }
-    return {
+    result = {
         **_common(operation, kind),
         "consumes": list(operation.consumes),
         "produces": list(DOCUMENT_TYPES),
         "schemes": ["https"],
-        "parameters": [*_v2_body(operation), *(_v2_parameter(name) for name in operation.parameters)],
         "responses": {**answers, **_UNAUTHORIZED},
     }
+    parameters = [*_v2_body(operation), *(_v2_parameter(name) for name in operation.parameters)]
+    return {**result, "parameters": parameters} if parameters else result
 
 
 def _v2_body(operation: Operation) -> list[Object]:

@@ -11,16 +11,20 @@ META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 SCALE = "io.k8s.api.autoscaling.v1.Scale"
 
 
-def _text(description: str) -> Object:
-    return {"type": "string", "description": description}
+_TEXT: Object = {"type": "string", "default": ""}
+"""An item that is a text. Defaults are the zero values that Kubernetes publishes for what Go always writes."""
+
+
+def _text(description: str, **extra: object) -> Object:
+    return {"type": "string", "description": description, **extra}
 
 
 def _flag(description: str) -> Object:
     return {"type": "boolean", "description": description}
 
 
-def _integer(description: str, bits: int = 64) -> Object:
-    return {"type": "integer", "format": f"int{bits}", "description": description}
+def _integer(description: str, bits: int = 64, **extra: object) -> Object:
+    return {"type": "integer", "format": f"int{bits}", "description": description, **extra}
 
 
 def _meta(name: str, description: str) -> Object:
@@ -32,7 +36,7 @@ def _list(items: Object, description: str, list_type: str = "atomic", **extra: o
 
 
 def _texts_by_key(description: str) -> Object:
-    return {"type": "object", "additionalProperties": {"type": "string"}, "description": description}
+    return {"type": "object", "additionalProperties": _TEXT, "description": description}
 
 
 def _object(description: str, properties: Object, required: tuple[str, ...] = ()) -> Object:
@@ -59,7 +63,7 @@ _OBJECT_META = _object(
             "Time", "When deletion was asked for; the object goes once it has no finalizers. Read-only."
         ),
         "finalizers": _list(
-            {"type": "string"},
+            _TEXT,
             "Who must still act before the object may be removed; entries of a deleted object can only be taken away.",
             "set",
             **{"x-kubernetes-patch-strategy": "merge"},
@@ -68,14 +72,14 @@ _OBJECT_META = _object(
         "generation": _integer("Sequence number of the desired state. Read-only."),
         "labels": _texts_by_key("Keys and values to organize and select objects by."),
         "managedFields": _list(
-            {"$ref": META + "ManagedFieldsEntry"}, "Which manager owns which fields; kept by the server."
+            {"$ref": META + "ManagedFieldsEntry", "default": {}}, "Which manager owns which fields; kept by the server."
         ),
         "name": _text("Unique within the namespace; required unless generateName is given. Cannot be updated."),
         "namespace": _text(
             "The space within which the name is unique; empty for cluster-scoped kinds. Cannot be updated."
         ),
         "ownerReferences": _list(
-            {"$ref": META + "OwnerReference"},
+            {"$ref": META + "OwnerReference", "default": {}},
             "Objects that this one depends on; it is garbage-collected when all of them are gone.",
             "map",
             **{
@@ -104,12 +108,12 @@ _OWNER_REFERENCE = {
     **_object(
         "OwnerReference identifies an owning object, in the same namespace or cluster-scoped.",
         {
-            "apiVersion": _text("API version of the owner."),
+            "apiVersion": _text("API version of the owner.", default=""),
             "blockOwnerDeletion": _flag("Whether a foreground deletion of the owner waits for this object."),
             "controller": _flag("Whether the owner is the managing controller."),
-            "kind": _text("Kind of the owner."),
-            "name": _text("Name of the owner."),
-            "uid": _text("UID of the owner."),
+            "kind": _text("Kind of the owner.", default=""),
+            "name": _text("Name of the owner.", default=""),
+            "uid": _text("UID of the owner.", default=""),
         },
         ("apiVersion", "kind", "name", "uid"),
     ),
@@ -141,7 +145,7 @@ _DELETE_OPTIONS = _object(
     "DeleteOptions may be given when deleting an object.",
     {
         **_TYPE,
-        "dryRun": _list({"type": "string"}, "All: go through every stage, persist nothing."),
+        "dryRun": _list(_TEXT, "All: go through every stage, persist nothing."),
         "gracePeriodSeconds": _integer("Seconds before the object is removed; zero means at once."),
         "orphanDependents": _flag("Deprecated: use propagationPolicy. Whether dependents are kept."),
         "preconditions": _meta("Preconditions", "What must hold; 409 Conflict otherwise."),
@@ -156,7 +160,7 @@ _STATUS = _object(
         "code": _integer("HTTP status code.", 32),
         "details": _meta("StatusDetails", "More about the reason."),
         "message": _text("Description for people."),
-        "metadata": LIST_METADATA,
+        "metadata": {**LIST_METADATA, "default": {}},
         "reason": _text("Why the status is Failure, one CamelCase word."),
         "status": _text("Success or Failure."),
     },
@@ -165,7 +169,7 @@ _STATUS = _object(
 _STATUS_DETAILS = _object(
     "StatusDetails is more about an answer; which members are set depends on the reason.",
     {
-        "causes": _list({"$ref": META + "StatusCause"}, "The single faults behind a failure."),
+        "causes": _list({"$ref": META + "StatusCause", "default": {}}, "The single faults behind a failure."),
         "group": _text("Group of the resource."),
         "kind": _text("Kind or resource that the answer is about."),
         "name": _text("Name of the resource."),
@@ -203,18 +207,18 @@ SCALE_DEFINITIONS: dict[str, Object] = {
         "Scale is a request to run a number of instances, and how many there are.",
         {
             **_TYPE,
-            "metadata": OBJECT_METADATA,
-            "spec": {"$ref": SCALE + "Spec", "description": "What is asked for."},
-            "status": {"$ref": SCALE + "Status", "description": "What is seen. Read-only."},
+            "metadata": {**OBJECT_METADATA, "default": {}},
+            "spec": {"$ref": SCALE + "Spec", "description": "What is asked for.", "default": {}},
+            "status": {"$ref": SCALE + "Status", "description": "What is seen. Read-only.", "default": {}},
         },
     ),
     SCALE + "Spec": _object(
-        "ScaleSpec is the wanted scale.", {"replicas": _integer("Number of instances to run.", 32)}
+        "ScaleSpec is the wanted scale.", {"replicas": _integer("Number of instances to run.", 32, default=0)}
     ),
     SCALE + "Status": _object(
         "ScaleStatus is the seen scale.",
         {
-            "replicas": _integer("Number of instances seen.", 32),
+            "replicas": _integer("Number of instances seen.", 32, default=0),
             "selector": _text("Label selector of the instances, in the form of the query parameter."),
         },
         ("replicas",),

@@ -126,14 +126,14 @@ def paths(kind: Kind) -> Iterator[Path]:
         operations = _item_operations(kind, subresource, target)
         yield Path(f"{item}/{subresource}", ("name", *scope, "pretty"), operations)
     if kind.namespaced:
-        yield Path(f"{root}/{kind.plural}", ("pretty",), (_list(kind, f"{kind.kind}ForAllNamespaces"),))
+        yield Path(f"{root}/{kind.plural}", ("pretty", *LIST), (_list(kind, f"{kind.kind}ForAllNamespaces", ()),))
 
 
 def _subject(kind: Kind) -> str:
     return f"Namespaced{kind.kind}" if kind.namespaced else kind.kind
 
 
-def _list(kind: Kind, subject: str) -> Operation:
+def _list(kind: Kind, subject: str, parameters: tuple[str, ...] = LIST) -> Operation:
     return Operation(
         "get",
         "list",
@@ -141,7 +141,7 @@ def _list(kind: Kind, subject: str) -> Operation:
         f"list or watch objects of kind {kind.kind}",
         group_version_kind(kind),
         {200: f"{definition_name(kind)}List"},
-        LIST,
+        parameters,
     )
 
 
@@ -175,18 +175,20 @@ def _collection_operations(kind: Kind) -> tuple[Operation, ...]:
 def _item_operations(kind: Kind, subresource: str, target: str) -> tuple[Operation, ...]:
     """Of the object itself (`subresource` is "") or of one of its subresources; these cannot be deleted."""
     subject = _subject(kind) + subresource.capitalize()
-    about = {"group": "autoscaling", "kind": "Scale", "version": "v1"} if target == SCALE else group_version_kind(kind)
+    about = group_version_kind(kind)
     what = f"{subresource} of the specified {kind.kind}" if subresource else f"the specified {kind.kind}"
     ids = {verb: _operation_id(kind, verb, subject) for verb in ("read", "replace", "patch", "delete")}
     get = Operation("get", "get", ids["read"], f"read {what}", about, {200: target}, ("resourceVersion",))
     put = Operation("put", "put", ids["replace"], f"replace {what}", about, {200: target, 201: target}, WRITE, target)
+    # Only an apply to the object itself can create it.
+    patched = {200: target} if subresource else {200: target, 201: target}
     patch = Operation(
         "patch",
         "patch",
         ids["patch"],
         f"partially update {what}",
         about,
-        {200: target, 201: target},
+        patched,
         PATCH,
         META + "Patch",
         PATCH_TYPES,

@@ -55,16 +55,17 @@ def target(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="package")
-def answers(
-    target: str,
-    quiet_cluster: ControlPlane,
-    selected: Callable[[str], list[str]],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Answers]:
-    """This server's answers; without its controllers, which would write status between two requests."""
+def server(target: str, quiet_cluster: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """This server, without its controllers, which would write status between two requests."""
     served = _standalone if target == "standalone" else _in_cluster
-    directory = tmp_path_factory.mktemp(target)
-    with served(target, directory, quiet_cluster) as server, server.ask(selected(target)) as answers:
+    with served(target, tmp_path_factory.mktemp(target), quiet_cluster) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def answers(server: Server, target: str, selected: Callable[[str], list[str]]) -> Iterator[Answers]:
+    """This server's answers."""
+    with server.ask(selected(target)) as answers:
         yield answers
 
 
