@@ -59,7 +59,7 @@ def verdicts(website: Object, seen: Seen) -> list[Verdict]:
     up_to_date, ready = status.get("updatedReplicas", 0), status.get("readyReplicas", 0)
     text = f"{ready} of {wanted} replicas are ready, {up_to_date} are up to date"
     if min(up_to_date, ready) >= wanted:
-        return _complete(f"{text}.")
+        return _complete(f"{text}.", status.get("replicas", 0) - up_to_date)
     failure = next(filter(_is_failure, status.get("conditions") or []), None)
     if failure is not None:
         return _broken(failure["reason"], f"{text}: {failure['message']}")
@@ -72,10 +72,14 @@ def verdicts(website: Object, seen: Seen) -> list[Verdict]:
     return _under_way("RolloutInProgress", f"{text}.")
 
 
-def _complete(message: str) -> list[Verdict]:
+def _complete(message: str, old: int) -> list[Verdict]:
+    """`old`: how many replicas of an earlier state have still to go."""
+    progressing = Verdict("Progressing", False, "RolloutComplete", "Nothing is changing.")
+    if old > 0:
+        progressing = Verdict("Progressing", True, "RolloutInProgress", f"{old} old replicas are going.")
     return [
         Verdict("Ready", True, "ReplicasReady", message),
-        Verdict("Progressing", False, "RolloutComplete", "Nothing is changing."),
+        progressing,
         Verdict("Degraded", False, "AsExpected", "Nothing is wrong."),
     ]
 

@@ -192,6 +192,7 @@ class APIServerProcess(Server):
         self, name: str, directory: Path, cluster: ControlPlane, storage: SecureEtcd | SQLiteFile, *flags: str
     ) -> None:
         self.cluster = cluster
+        self.storage = storage
         self.manifests = manifests()
         self._ca = certificates.make_ca("serving-ca")
         self._pki = directory / name / "pki"

@@ -80,6 +80,14 @@ def test_lost_replicas_are_degraded(degraded: str) -> None:
     assert states(before["status"]) == {"Ready": "True", "Progressing": "False", "Degraded": "False"}
 
 
+def test_old_replicas_are_still_going() -> None:
+    """What was asked for is served; the rollout is complete when those of the earlier state have gone."""
+    found = status_of(deployment(**COMPLETE | {"replicas": 3}))
+
+    assert states(found) == {"Ready": "True", "Progressing": "True", "Degraded": "False"}
+    assert condition(found, "Progressing")["message"] == "1 old replicas are going."
+
+
 def test_no_replicas_wanted_is_ready() -> None:
     """A Website scaled to zero has what it wants."""
     none = deployment(observedGeneration=1)
