@@ -68,7 +68,7 @@ def _handler(route: Route, info: RequestInfo) -> Handler:
         handlers = found
     handler = handlers.get(info.verb)
     if handler is None:
-        raise errors.MethodNotAllowed.on(route.store.kind.resource, info.verb or info.method.lower())
+        raise errors.MethodNotAllowed.on(route.store.kind.resource, info.verb)
     if info.verb in ("update", "patch") and not info.name:
         raise errors.BadRequest("name must be provided")
     return handler

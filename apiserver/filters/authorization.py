@@ -11,7 +11,7 @@ from apiserver.http.asgi import Application, Receive, Scope, Send
 from apiserver.http.metrics import Metrics
 from apiserver.http.respond import NOSNIFF, format_of, send_status, send_text
 from apiserver.machinery.authorization import AuthorizationError, Authorizer, Decision, forbidden
-from apiserver.machinery.errors import BadRequest, Forbidden, Object
+from apiserver.machinery.errors import APIError, BadRequest, Object
 from apiserver.machinery.request import RequestInfo, User, first
 from apiserver.machinery.selectors import parse_fields, parse_labels
 
@@ -190,7 +190,7 @@ class Authorize:
         except AuthorizationError as error:
             self._metrics.authorization.add(("error",))
             await send_text(send, 500, _internal_error(scope, error))
-        except Forbidden as error:
+        except APIError as error:
             self._metrics.authorization.add(("denied",))
             await send_status(send, error, format_of(scope), [NOSNIFF])
         else:
@@ -199,7 +199,7 @@ class Authorize:
             await self._app(scope, receive, send)
 
     async def _authorize(self, state: dict[str, Any]) -> None:
-        """Raises Forbidden, AuthorizationError."""
+        """Raises BadRequest, Forbidden, AuthorizationError."""
         if state["impersonate"]:
             asking = state["user"]
             state["user"] = await assumed(self._authorizer, asking, state["impersonate"])

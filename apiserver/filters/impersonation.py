@@ -9,7 +9,8 @@ from dataclasses import replace
 from urllib.parse import unquote_to_bytes
 
 from apiserver.filters.authentication import with_group
-from apiserver.machinery.authorization import AuthorizationError, Authorizer, forbidden
+from apiserver.machinery.authorization import Authorizer, forbidden
+from apiserver.machinery.errors import BadRequest
 from apiserver.machinery.request import ANONYMOUS, RequestInfo, User
 
 _USER, _UID, _GROUP, _EXTRA = b"impersonate-user", b"impersonate-uid", b"impersonate-group", b"impersonate-extra-"
@@ -86,10 +87,10 @@ def _impersonate(group: str, resource: str, name: str, *, namespace: str = "", s
 
 
 async def assumed(authorizer: Authorizer, user: User, headers: Sequence[tuple[bytes, bytes]]) -> User:
-    """Whom `user` acts as from now on. Raises Forbidden, AuthorizationError."""
+    """Whom `user` acts as from now on. Raises BadRequest, Forbidden, AuthorizationError."""
     wanted = wanted_user(headers)
     if wanted is None:
-        raise AuthorizationError("impersonation was requested without a user")
+        raise BadRequest("impersonation was requested without a user name")
     for permission in permissions(wanted):
         decision = await authorizer(user, permission)
         if not decision.allowed:

@@ -91,7 +91,8 @@ def integer(query: Query, key: str) -> int | None:
 
 
 def check_list(query: Query) -> None:
-    """The combinations that a list refuses. Raises Invalid (ListOptions)."""
+    """What a list refuses, time limits included, which it has no use for. Raises BadRequest, Invalid (ListOptions)."""
+    integer(query, "timeoutSeconds")
     found = []
     match, version = first(query, "resourceVersionMatch"), first(query, "resourceVersion")
     if match:

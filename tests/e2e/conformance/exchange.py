@@ -20,7 +20,10 @@ WORKERS = 8
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
-_REVISION = re.compile(r"(?<=in record \()\d+(?=\))|(?<=resourceVersion\\\":\\\")\d+|(?<=current: )\d+")
+_REVISION = re.compile(
+    r"(?<=in record \()\d+(?=\))|(?<=resourceVersion\\\":\\\")\d+|(?<=current: )\d+"
+    r"|(?<=too old resource version: )\d+ \(\d+\)"
+)
 _GENERATED = re.compile(r"(?<=gen-|Bad_)[bcdfghjklmnpqrstvwxz2456789]{5}\b")
 
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
+
 from tests.controlplane import binaries, reference
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.golang import Unavailable
@@ -32,7 +34,7 @@ def kube_apiserver(cluster: ControlPlane) -> Iterator[Server]:
 def record(names: Sequence[str]) -> list[str]:
     """Writes the golden answers of these cases; returns the names of those whose answers are not reproducible.
 
-    Raises Unavailable, ProcessDied, NotInTime, VersionsDiffer."""
+    Raises Unavailable, ProcessDied, NotInTime, httpx.HTTPError, VersionsDiffer."""
     with tempfile.TemporaryDirectory() as directory, _answering(Path(directory)) as server:
         once, again = _answers(server, names), _answers(server, names)
     stable = {name: answers for name, answers in once.items() if answers == again[name]}
@@ -64,7 +66,7 @@ def main(arguments: Sequence[str]) -> int:
     names = _chosen(arguments)
     try:
         unstable = record(names)
-    except (Unavailable, ProcessDied, NotInTime, VersionsDiffer) as failure:
+    except (Unavailable, ProcessDied, NotInTime, httpx.HTTPError, VersionsDiffer) as failure:
         sys.stderr.write(f"{failure}\n")
         return 1
     sys.stdout.write(f"{len(names) - len(unstable)} cases recorded from Kubernetes {binaries.version()}\n")

@@ -3,6 +3,17 @@
 from tests.e2e.conformance.steps import LABELLED, Cases, Step, create, delete, merge, read, saved
 
 CASES: Cases = {
+    "propagation": (
+        create(),
+        delete({"propagationPolicy": "Foreground"}),
+        read(),
+        create("b"),
+        delete(path="/b", propagationPolicy="Orphan"),
+        read("/b"),
+        create("c", finalizers=["example.com/x"]),
+        delete(path="/c", propagationPolicy="Background"),
+        delete(path="/c", orphanDependents="true"),
+    ),
     "plain": (
         saved(),
         delete({"preconditions": {"uid": "x"}}),

@@ -50,5 +50,6 @@ CASES: Cases = {
         read("", resourceVersion="5", resourceVersionMatch="x"),
         read("", resourceVersionMatch="NotOlderThan"),
         read("", sendInitialEvents="true"),
+        read("", resourceVersion="1", resourceVersionMatch="Exact"),
     ),
 }

@@ -3,6 +3,7 @@
 from tests.e2e.conformance.steps import PARTIAL, TABLE, Cases, create, delete, merge, read, saved, watch
 
 CASES: Cases = {
+    "first-revision": (watch(resourceVersion="1"), watch(resourceVersion="1", allowWatchBookmarks="true")),
     "events": (
         saved(labels={"t": "x"}),
         merge({"metadata": {"labels": {"t": "y"}}}),
