@@ -21,6 +21,7 @@ run: env ## the server alone, no cluster: https://127.0.0.1:8443, data in .local
 
 test: env ## every test; builds a control plane at the first run
 	@$(BIN)/python -m tests.controlplane.binaries > /dev/null
+	@$(BIN)/python -m tests.programs
 	@$(BIN)/python -m pytest
 
 unit: env ## the fast tests

@@ -20,7 +20,7 @@ _CHECKOUT = f"{_CONTENT}/current"
 _TMP = "/tmp"  # noqa: S108 - a path in containers with a volume of their own there
 _NGINX_CONF = f"""\
 pid {_TMP}/nginx.pid;
-error_log /dev/stderr warn;
+error_log stderr warn;
 events {{}}
 http {{
   include /etc/nginx/mime.types;
@@ -58,7 +58,7 @@ are not to take a path away from the content."""
 _NGINX = f"""\
 [ -e /proc/net/if_inet6 ] && unused='^$' || unused='listen \\[::\\]'
 printf '%s' "$NGINX_CONF" | grep -v "$unused" > {_TMP}/nginx.conf
-exec nginx -c {_TMP}/nginx.conf -g 'daemon off;'"""
+exec nginx -e stderr -c {_TMP}/nginx.conf -g 'daemon off;'"""
 """On a node without IPv6, listening on it is an error."""
 
 
