@@ -34,7 +34,7 @@ DIFFERENCES: tuple[Difference, ...] = (
     ),
     Difference(
         "the aggregator makes 200 without a media type of the answer to a request with Expect: 100-continue: it takes "
-        "the interim 100 for the answer's code, whoever is behind it",
+        "the interim 100 for the answer's code",
         {"forwarding/headers": (1,)},
         AGGREGATED,
     ),
