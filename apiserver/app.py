@@ -32,7 +32,7 @@ from apiserver.registry.store import Store
 from apiserver.settings import VERSION, Settings, SettingsError
 from apiserver.standalone import environment as standalone
 from reconciler.controller import Context
-from reconciler.leader import Timing, run_as_leader
+from reconciler.leader import Candidate, Fence, Timing, run_as_leader
 from reconciler.metrics import Instruments
 from storage.cacher import Cacher
 from storage.compaction import compaction_loop
@@ -58,8 +58,11 @@ async def serve(settings: Settings) -> None:
             config = tls.server_config(app, environment.serving)
             server = _Server(settings, config, drain)
             work = [cacher.run, *environment.tasks(stores), *_compaction(storage, settings)]
-            # In standalone mode the controllers speak to this very server.
-            controllers = _controllers(settings, environment, stores, Instruments(metrics.registry))
+            # In standalone mode the controllers speak to this server. They end at once, so that another leads soon.
+            controllers = [
+                partial(_until, server.ending, task)
+                for task in _controllers(settings, environment, stores, Instruments(metrics.registry))
+            ]
             later = [partial(_after, server.listening, task) for task in controllers]
             await _beside([*work, *later], server, _listen(settings))
 
@@ -80,6 +83,13 @@ async def _run(task: Task) -> None:
 async def _after(event: asyncio.Event, task: Task) -> None:
     await event.wait()
     await task()
+
+
+async def _until(event: asyncio.Event, task: Task) -> None:
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(_run(task))
+        await event.wait()
+        running.cancel()
 
 
 @asynccontextmanager
@@ -172,11 +182,13 @@ def _compaction(storage: Storage, settings: Settings) -> list[Task]:
 
 def _controllers(settings: Settings, environment: Environment, stores: Stores, instruments: Instruments) -> list[Task]:
     """All controllers as one task, which only the leader runs when replicas elect one."""
+    fence = Fence()
+    client = environment.client.fenced(fence.check) if settings.leader_elect else environment.client
     runs = []
     for found in reconciler.discover():
         if settings.runs(found.name):
             key = (found.kind.group, found.kind.version, found.kind.plural)
-            runs.append(found.build(Context(stores[key], environment.client, settings, instruments)))
+            runs.append(found.build(Context(stores[key], client, settings, instruments)))
     if not runs or not settings.leader_elect:
         return runs
     timing = Timing(
@@ -184,7 +196,8 @@ def _controllers(settings: Settings, environment: Environment, stores: Stores, i
     )
     namespace, name = settings.leader_elect_resource_namespace, settings.leader_elect_resource_name
     identity = f"{socket.gethostname()}_{uuid.uuid4()}"
-    return [partial(run_as_leader, environment.client, namespace, name, identity, partial(_together, runs), timing)]
+    candidate = Candidate(environment.client, namespace, name, identity, timing)
+    return [partial(run_as_leader, candidate, fence, partial(_together, runs))]
 
 
 async def _together(runs: Sequence[Task]) -> None:
@@ -212,7 +225,7 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._settings, self._drain = settings, drain
         self._ending: asyncio.Task[None] | None = None
-        self.listening = asyncio.Event()
+        self.listening, self.ending = asyncio.Event(), asyncio.Event()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -227,6 +240,7 @@ class _Server(uvicorn.Server):
             self.force_exit = self.should_exit = True
             return
         self._drain.announce()
+        self.ending.set()
         self._ending = asyncio.create_task(self._end())
 
     async def _end(self) -> None:

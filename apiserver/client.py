@@ -8,7 +8,7 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -43,9 +43,10 @@ class ClientError(Exception):
 class Client:
     """One connection pool to one API server. Every method raises ClientError and nothing else."""
 
-    def __init__(self, api: generated.ApiClient) -> None:
+    def __init__(self, api: generated.ApiClient, permit: Callable[[], None] = lambda: None) -> None:
         self._api: Any = api
         self._api.user_agent = "extension-apiserver"
+        self._permit = permit
 
     @classmethod
     async def connect(cls, kubeconfig: str = "") -> "Client":
@@ -65,6 +66,10 @@ class Client:
             telling = isinstance(error, (_config.ConfigException, OSError))
             why = _one_line(str(error)) if telling else "it is not a valid kubeconfig"
             raise ClientError(0, "", f"{where} cannot be used: {why}") from error
+
+    def fenced(self, permit: Callable[[], None]) -> "Client":
+        """The same, with its pool, but no write is sent unless `permit`, asked right before, raises no ClientError."""
+        return Client(self._api, permit)
 
     async def get(self, path: str, **query: str) -> Object:
         return await self._call("GET", path, query)
@@ -120,6 +125,8 @@ class Client:
         url = f"{self._api.configuration.host}{quote(path)}{'?' + urlencode(query) if query else ''}"
         try:
             await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+            if method != "GET":
+                self._permit()
             wrapped = await self._api.call_api(method, url, headers, body, _request_timeout=timeout)
             async with wrapped.response as response:
                 for warning in response.headers.getall("Warning", ()):

@@ -176,8 +176,8 @@ class Settings(BaseSettings):
         default_factory=lambda values: "kube-system" if values.get("standalone") else _pod_namespace(),
         description="Namespace of the Lease (default: the pod's).",
     )
-    leader_elect_lease_duration: Seconds = _field("15s", "A lease not renewed for so long may be taken.")
-    leader_elect_renew_deadline: Seconds = _field("10s", "The leader stops when renewing fails for so long.")
+    leader_elect_lease_duration: Seconds = _field("12s", "A lease not renewed for so long may be taken.")
+    leader_elect_renew_deadline: Seconds = _field("8s", "The leader stops when renewing fails for so long.")
     leader_elect_retry_period: Seconds = _field("2s", "Time between two tries to take or renew the lease.")
 
     nginx_image: str = _field(

@@ -1,16 +1,18 @@
 """Leader election, over Leases held in memory with the host cluster's rules for writes."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 
 import pytest
 
 from apiserver.client import ClientError
 from apiserver.machinery.errors import Object
-from reconciler.leader import Timing, claimed, is_free, run_as_leader
+from reconciler.leader import Candidate, Fence, Timing, claimed, is_free, run_as_leader
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
 QUICK = Timing(lease=15, renew=0.05, retry=0.001)
+PATIENT = Timing(lease=15, renew=600, retry=600)
 
 
 class MemoryLeases:
@@ -37,6 +39,15 @@ class MemoryLeases:
         if body["metadata"]["resourceVersion"] != live["metadata"]["resourceVersion"]:
             raise ClientError(409, "Conflict", "modified")
         return self._write(path, {**live["spec"], **body["spec"]}, int(live["metadata"]["resourceVersion"]) + 1)
+
+    async def watch(self, path: str, **query: str) -> AsyncGenerator[tuple[str, Object], None]:
+        path, kind = f"{path}/{query['fieldSelector'].removeprefix('metadata.name=')}", "ADDED"
+        while True:
+            self._check(path)
+            yield kind, self.leases[path]
+            kind = "MODIFIED"
+            self.written.clear()
+            await self.written.wait()
 
     def take_away(self) -> None:
         """Somebody else becomes the holder."""
@@ -79,8 +90,12 @@ class Work:
             self.stopped.set()
 
 
+def candidate(leases: MemoryLeases, identity: str = "one", timing: Timing = QUICK) -> Candidate:
+    return Candidate(leases, "ns", "lease", identity, timing)
+
+
 def compete(leases: MemoryLeases, identity: str, work: Work, timing: Timing = QUICK) -> asyncio.Task[None]:
-    return asyncio.create_task(run_as_leader(leases, "ns", "lease", identity, work, timing))
+    return asyncio.create_task(run_as_leader(candidate(leases, identity, timing), Fence(), work))
 
 
 async def stop(task: asyncio.Task[None]) -> None:
@@ -129,6 +144,65 @@ async def test_clean_stop_hands_over_at_once() -> None:
     await stop(follower)
 
 
+async def test_a_lease_that_is_given_up_is_seen_at_once() -> None:
+    """A follower watches: it takes a released Lease although its next try is minutes away."""
+    leases, first, second = MemoryLeases(), Work(), Work()
+    leader = compete(leases, "one", first)
+    await first.started.wait()
+    follower = compete(leases, "two", second, PATIENT)
+    await stop(leader)
+
+    await second.started.wait()
+    await stop(follower)
+
+
+async def test_a_lease_whose_holder_is_silent_is_taken_when_it_expires() -> None:
+    """After the Lease's own duration, although the follower's next try is minutes away."""
+    leases, work = MemoryLeases(), Work()
+    await leases.post(
+        "/apis/coordination.k8s.io/v1/namespaces/ns/leases",
+        {"metadata": {"name": "lease"}, "spec": {"holderIdentity": "dead", "leaseDurationSeconds": 0.05}},
+    )
+    follower = compete(leases, "two", work, PATIENT)
+
+    await work.started.wait()
+    assert leases.spec["holderIdentity"] == "two"
+    await stop(follower)
+
+
+async def test_fence_is_open_while_it_leads() -> None:
+    """Shut before, open while the work runs, shut as soon as another holds the Lease, and after the work."""
+    leases, work, fence = MemoryLeases(), Work(), Fence()
+    with pytest.raises(ClientError):
+        fence.check()
+    leader = asyncio.create_task(run_as_leader(candidate(leases), fence, work))
+    await work.started.wait()
+    fence.check()
+    leases.take_away()
+    await work.stopped.wait()
+
+    with pytest.raises(ClientError, match="does not lead"):
+        fence.check()
+    await stop(leader)
+
+
+async def test_fence_shuts_by_the_clock() -> None:
+    """Without a renewal it is shut before the Lease can be another's, whether or not the work has noticed."""
+    leases, fence = MemoryLeases(), Fence()
+    noticed: list[ClientError] = []
+
+    async def work() -> None:
+        leases.broken = True
+        while not noticed:
+            try:
+                fence.check()
+            except ClientError as error:
+                noticed.append(error)
+            await asyncio.sleep(0)
+
+    await run_as_leader(candidate(leases, timing=Timing(lease=15, renew=0.05, retry=600)), fence, work)
+
+
 async def test_work_is_cancelled_when_another_holds_the_lease() -> None:
     """A leader that finds another holder stops working; it does not take the Lease back while that is valid."""
     leases, work = MemoryLeases(), Work()
@@ -161,7 +235,7 @@ async def test_work_that_ends_ends_the_leadership() -> None:
     async def work() -> None:
         return
 
-    await run_as_leader(leases, "ns", "lease", "one", work, QUICK)
+    await run_as_leader(candidate(leases), Fence(), work)
 
     assert leases.spec["holderIdentity"] == ""
 
@@ -174,7 +248,7 @@ async def test_error_of_the_work_comes_out() -> None:
         raise ValueError("a bug")
 
     with pytest.raises(ValueError, match="a bug"):
-        await run_as_leader(leases, "ns", "lease", "one", work, QUICK)
+        await run_as_leader(candidate(leases), Fence(), work)
 
     assert leases.spec["holderIdentity"] == ""
 
