@@ -1,0 +1,140 @@
+"""Two replicas: one reconciles, both serve; when the leader goes, in whatever way, the other leads, and it alone."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.controlplane.kubectl import Kubectl, Object
+from tests.controlplane.process import eventually
+from tests.e2e.resilience.conftest import LEASE, SOON, Replica, StartReplica, holder_after, lease, led
+from tests.e2e.websites import website
+
+KILLED_WITHIN, TERMINATED_WITHIN = 15.0, 2.0
+"""Seconds from the signal to the next leader's acquireTime: requirements."""
+DEFAULTS = ("--leader-elect-lease-duration=12s", "--leader-elect-renew-deadline=8s", "--leader-elect-retry-period=2s")
+
+
+def _two(start: StartReplica, kubectl: Kubectl, *flags: str) -> tuple[Replica, Replica]:
+    """The leader and the other."""
+    leader = start("one", *flags)
+    led(kubectl)
+    return leader, start("two", *flags)
+
+
+def _create(replica: Replica, name: str) -> None:
+    with replica.server.http() as client:
+        answer = client.post(replica.collection, json=website(name))
+        assert answer.status_code == 201, answer.text
+
+
+def _update(replica: Replica, name: str, branch: str) -> None:
+    with replica.server.http() as client:
+        headers = {"Content-Type": "application/merge-patch+json"}
+        answer = client.patch(f"{replica.collection}/{name}", json={"spec": {"branch": branch}}, headers=headers)
+        assert answer.status_code == 200, answer.text
+
+
+def _follows(kubectl: Kubectl, name: str, text: str) -> bool:
+    return f"={text}" in kubectl.run("get", "deployment", f"{name}-website", "-o", "json").out
+
+
+def _has_children(kubectl: Kubectl, name: str) -> bool:
+    return kubectl.run("get", f"deployment/{name}-website", f"service/{name}-website").code == 0
+
+
+def _seconds(spec: Object, since: datetime) -> float:
+    return (datetime.fromisoformat(spec["acquireTime"]) - since).total_seconds()
+
+
+def test_one_reconciles_and_both_serve(start_replica: StartReplica, kubectl: Kubectl) -> None:
+    """What either replica is told is read from both; only the leader writes to the cluster."""
+    leader, other = _two(start_replica, kubectl)
+    for number, replica in enumerate((leader, other)):
+        _create(replica, f"site-{number}")
+        for reader in (leader, other):
+            with reader.server.http() as client:
+                assert client.get(f"{reader.collection}/site-{number}").status_code == 200
+        eventually(lambda n=number: _has_children(kubectl, f"site-{n}"), SOON, "both children")  # type: ignore[misc]
+    assert len(leader.writes("deployments")) == len(leader.writes("services")) == 2
+    assert other.writes() == []
+
+
+@pytest.mark.parametrize(
+    ("number", "within"), [(signal.SIGKILL, KILLED_WITHIN), (signal.SIGTERM, TERMINATED_WITHIN)], ids=["kill", "term"]
+)
+def test_takeover(start_replica: StartReplica, kubectl: Kubectl, number: signal.Signals, within: float) -> None:
+    """With the default times the other replica holds the Lease within 15 s of kill -9, within 2 s of SIGTERM, and does
+    what the leader no longer did."""
+    leader, other = _two(start_replica, kubectl, *DEFAULTS)
+    before = lease(kubectl)
+    signalled = datetime.now(UTC)
+    leader.server.running.signal(number)
+    _create(other, "late")
+    after = holder_after(kubectl, before, SOON)
+    assert _seconds(after, signalled) <= within
+    eventually(lambda: _has_children(kubectl, "late"), SOON, "the new leader's children")
+
+
+@contextmanager
+def _frozen(replica: Replica) -> Iterator[None]:
+    """SIGSTOP, as when a machine is suspended: the process does not notice."""
+    replica.server.running.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        replica.server.running.signal(signal.SIGCONT)
+
+
+@contextmanager
+def _cut_off(replica: Replica) -> Iterator[None]:
+    """The cluster cannot be reached from there; the replica's etcd can."""
+    with replica.proxy.away():
+        yield
+
+
+@pytest.mark.parametrize("without", [_frozen, _cut_off])
+def test_a_deposed_leader_stops_writing(
+    start_replica: StartReplica, kubectl: Kubectl, without: Callable[[Replica], AbstractContextManager[None]]
+) -> None:
+    """A leader that was frozen or cut off while another took over writes nothing more when it is back, whatever it
+    had in mind, and waits for the Lease."""
+    leader, other = _two(start_replica, kubectl)
+    _create(other, "kubia")
+    eventually(lambda: _has_children(kubectl, "kubia"), SOON, "both children")
+    with without(leader):
+        holder_after(kubectl, led(kubectl), SOON)
+        passed = len(leader.writes())
+        _update(other, "kubia", "while-away")
+        eventually(lambda: _follows(kubectl, "kubia", "while-away"), SOON, "the new leader's Deployment")
+        seen = len(leader.proxy.seen)
+
+    def waits() -> bool:
+        return any(each.watch and "/leases" in each.path for each in leader.proxy.seen[seen:])
+
+    eventually(waits, SOON, "the old leader watches the Lease")
+    _update(leader, "kubia", "afterwards")
+    eventually(lambda: _follows(kubectl, "kubia", "afterwards"), SOON, "the new leader's Deployment")
+    assert leader.writes()[passed:] == []
+
+
+def test_a_stolen_lease_is_respected(start_replica: StartReplica, kubectl: Kubectl) -> None:
+    """A leader whose Lease somebody else has written himself into stops; it goes on when the Lease is given up."""
+    leader = start_replica("one")
+    led(kubectl)
+    kubectl("patch", "lease", LEASE, "--type=merge", "--patch", _lease_patch("thief", 3600))
+    eventually(lambda: "no longer leads" in leader.server.running.text(), SOON, "the leader has noticed")
+    _create(leader, "kubia")
+    with leader.server.http() as client:
+        assert client.get(f"{leader.collection}/kubia").status_code == 200
+    given_back = time.monotonic()
+    kubectl("patch", "lease", LEASE, "--type=merge", "--patch", _lease_patch("", 1))
+    eventually(lambda: _has_children(kubectl, "kubia"), SOON, "both children")
+    assert all(write.at > given_back for write in leader.writes())
+
+
+def _lease_patch(holder: str, seconds: int) -> str:
+    return f'{{"spec": {{"holderIdentity": "{holder}", "leaseDurationSeconds": {seconds}}}}}'
