@@ -31,13 +31,15 @@ _JSON = "application/json"
 
 
 class ClientError(Exception):
-    """A call that failed. `status` is the HTTP code, or 0 when no server answered; `reason` is Status.reason."""
+    """A call that failed. `status` is the HTTP code, or 0 when no server answered; `reason` is Status.reason;
+    `retry_after` is for how many seconds the server asked not to be asked again."""
 
-    def __init__(self, status: int, reason: str, message: str) -> None:
+    def __init__(self, status: int, reason: str, message: str, retry_after: float = 0.0) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
         self.message = message
+        self.retry_after = retry_after
 
 
 class Client:
@@ -132,7 +134,7 @@ class Client:
                 for warning in response.headers.getall("Warning", ()):
                     _log.warning("%s %s: %s", method, path, warning)
                 if response.status >= 400:
-                    raise _refusal(response.status, await response.read())
+                    raise _refusal(response, await response.read())
                 yield response
         except aiohttp.SocketTimeoutError as error:
             raise _Silent(f"{method} {path}: the answer stopped coming") from error
@@ -202,13 +204,17 @@ def _parsed(data: bytes) -> Object:
     return tree
 
 
-def _refusal(status: int, body: bytes) -> ClientError:
+def _refusal(response: aiohttp.ClientResponse, body: bytes) -> ClientError:
     """A Status, or the text that a proxy or an aggregator sent instead."""
     try:
         answer = _parsed(body)
     except ClientError:
         answer = {"message": _one_line(body.decode(errors="replace"))}
-    return ClientError(status, answer.get("reason", ""), answer.get("message", "") or f"HTTP {status}")
+    message = answer.get("message", "") or f"HTTP {response.status}"
+    # The form with a date is no Kubernetes server's.
+    seconds = response.headers.get("Retry-After", "")
+    wait = float(seconds) if seconds.isdecimal() and len(seconds) < 5 else 0.0
+    return ClientError(response.status, answer.get("reason", ""), message, wait)
 
 
 def _one_line(text: str) -> str:

@@ -84,7 +84,7 @@ class Controller:
             after = await self._reconcile(key)
         except (ClientError, APIError) as error:
             _log.warning("%s %s: %s", self._name, key, error)
-            return self._failed(key)
+            return self._failed(key, error.retry_after if isinstance(error, ClientError) else 0.0)
         except Exception:
             # A bug met by one key must not stop the others.
             _log.exception("%s %s", self._name, key)
@@ -96,7 +96,7 @@ class Controller:
         self._queue.add_after(key, after)
         return "requeue_after"
 
-    def _failed(self, key: str) -> str:
+    def _failed(self, key: str, not_before: float = 0.0) -> str:
         self._instruments.errors.add((self._name,))
-        self._queue.add_rate_limited(key)
+        self._queue.add_rate_limited(key, not_before)
         return "error"

@@ -58,9 +58,10 @@ class WorkQueue:
             timer.cancel()
         self._timers[key] = self._loop.call_later(seconds, self._due, key)
 
-    def add_rate_limited(self, key: str) -> None:
+    def add_rate_limited(self, key: str, not_before: float = 0.0) -> None:
+        """`not_before`: seconds that somebody asked to wait at least."""
         self._instruments.retries.add(self._label)
-        self.add_after(key, self._limiter.when(key, self._loop.time()))
+        self.add_after(key, max(not_before, self._limiter.when(key, self._loop.time())))
 
     def forget(self, key: str) -> None:
         """The key succeeded (or is given up): its next failure waits the shortest time again."""

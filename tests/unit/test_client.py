@@ -101,6 +101,34 @@ async def test_refusal_carries_the_status(connected: Connect) -> None:
     assert (caught.value.status, caught.value.reason, caught.value.message) == (409, "Conflict", "too late")
 
 
+@pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("Wed, 21 Oct 2026 07:28:00 GMT", 0.0), ("", 0.0)])
+async def test_refusal_carries_retry_after(connected: Connect, header: str, seconds: float) -> None:
+    """In seconds; 0 without the header, or when it is no number."""
+
+    async def refuse(_: web.BaseRequest) -> web.Response:
+        return web.Response(status=429, headers={"Retry-After": header})
+
+    async with connected(refuse) as client:
+        with pytest.raises(ClientError) as refused:
+            await client.get("/api")
+
+    assert refused.value.retry_after == seconds
+
+
+async def test_fenced_writes(connected: Connect) -> None:
+    """A fenced client reads as before, and sends no write that its permit refuses."""
+
+    def refuse() -> None:
+        raise ClientError(0, "", "not now")
+
+    async with connected(echo) as client:
+        fenced = client.fenced(refuse)
+        assert (await fenced.get("/x"))["method"] == "GET"
+        with pytest.raises(ClientError, match="not now"):
+            await fenced.apply("/x", {}, "me")
+        assert (await client.apply("/x", {}, "me"))["method"] == "PATCH"
+
+
 async def test_refusal_in_plain_text(connected: Connect) -> None:
     """An aggregator or proxy answers in text, which becomes the message in one line."""
 

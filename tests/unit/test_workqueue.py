@@ -109,6 +109,22 @@ def test_rate_limited_key_comes_later_each_time() -> None:
     assert found[18:] == pytest.approx([1000.0, 1000.0, 0.005])
 
 
+def test_rate_limited_key_does_not_come_before_it_may() -> None:
+    """Who asks for a longer wait than the back-off gets it; who asks for a shorter one does not."""
+
+    async def waits() -> list[float]:
+        queue, clock, seen = WorkQueue(), asyncio.get_running_loop().time, list[float]()
+        for not_before in (3.0, 0.001):
+            asked = clock()
+            queue.add_rate_limited("a", not_before)
+            assert await queue.get() == "a"
+            queue.done("a")
+            seen.append(clock() - asked)
+        return seen
+
+    assert run(waits()) == pytest.approx([3.0, 0.01])
+
+
 def test_many_failing_keys_come_ten_a_second() -> None:
     """Rule 4: the first hundred come at once, the rest at the overall rate."""
 
