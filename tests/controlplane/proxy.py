@@ -5,11 +5,12 @@ client that is told nothing else gets kube-apiserver's own answers, streamed.
 """
 
 import asyncio
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -24,7 +25,7 @@ from yarl import URL
 from apiserver import certificates
 from tests.controlplane import kubeconfig
 from tests.controlplane.cluster import ControlPlane
-from tests.controlplane.process import free_port
+from tests.controlplane.process import POLL, free_port
 
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "upgrade", "host", "content-length"})
 
@@ -121,10 +122,11 @@ class Proxy:
 
     async def _start(self) -> None:
         self._watches: set[asyncio.Transport] = set()
+        self._sockets: list[socket.socket] = []
         self._tls = _serving(self._cluster, self._directory)
         upstream = ssl.create_default_context(cadata=self._cluster.authorities.cluster.cert_pem.decode())
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=upstream, limit=0),
+            connector=aiohttp.TCPConnector(ssl=upstream, limit=0, socket_factory=self._socket),
             timeout=aiohttp.ClientTimeout(total=None),
             auto_decompress=False,
         )
@@ -152,9 +154,21 @@ class Proxy:
         await self._close()
         await self._front.shutdown(timeout=0)
         await self._session.close()
-        # What was aborted is closed in the loop's next rounds.
-        for _ in range(10):
-            await asyncio.sleep(0)
+        await self._hang_up()
+
+    def _socket(self, address: aiohttp.AddrInfoType) -> socket.socket:
+        made = socket.socket(*address[:3])
+        made.setblocking(False)
+        self._sockets = [each for each in self._sockets if each.fileno() >= 0] + [made]
+        return made
+
+    async def _hang_up(self) -> None:
+        """Connections to kube-apiserver that are about to say farewell would outlive the loop."""
+        while left := [each for each in self._sockets if each.fileno() >= 0]:
+            for each in left:
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+            await asyncio.sleep(POLL)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         seen = Seen(request.method, request.path, request.query.get("watch") in ("true", "1"))

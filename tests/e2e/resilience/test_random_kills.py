@@ -139,8 +139,11 @@ def _settled(driver: Driver, kubectl: Kubectl) -> bool:
         wanted = driver.wanted[deployment["metadata"]["name"].removesuffix("-website")].spec
         assert deployment["spec"]["replicas"] == wanted["replicas"]
         assert f"={wanted['branch']}'" in str(deployment["spec"]["template"])
-    reported = [site["status"]["observedGeneration"] == site["metadata"]["generation"] for site in sites[0].values()]
-    return all(reported)
+    return all(_is_reported(site) for site in sites[0].values())
+
+
+def _is_reported(site: Object) -> bool:
+    return bool(site.get("status", {}).get("observedGeneration") == site["metadata"]["generation"])
 
 
 def _listed(replica: Replica) -> dict[str, Object]:
