@@ -154,7 +154,7 @@ class ControlPlane:
             f"--service-account-signing-key-file={self._pki('service-account.key')}",
             "--service-account-issuer=https://kubernetes.default.svc",
             "--authorization-mode=RBAC",
-            "--service-cluster-ip-range=10.0.0.0/24",
+            "--service-cluster-ip-range=10.0.0.0/16",
             "--allow-privileged",
             *self._front_proxy_flags(),
         )
