@@ -41,13 +41,12 @@ def in_step(live: Object, desired: Object, manager: str) -> bool:
 
 
 def covers(live: Any, desired: Any) -> bool:
-    """Whether all that `desired` says is so. List items with a name are matched by it, since others may own more of
-    them; any other list must be equal."""
+    """Whether all that `desired` says is so. Of a list of objects others may own more items, in any order; any other
+    list must be equal."""
     if isinstance(desired, dict):
         return isinstance(live, dict) and all(k in live and covers(live[k], v) for k, v in desired.items())
-    if isinstance(desired, list) and desired and isinstance(desired[0], dict) and "name" in desired[0]:
-        named = {item.get("name"): item for item in live} if isinstance(live, list) else {}
-        return all(covers(named.get(item["name"]), item) for item in desired)
+    if isinstance(desired, list) and desired and isinstance(desired[0], dict):
+        return isinstance(live, list) and all(any(covers(item, wanted) for item in live) for wanted in desired)
     return bool(live == desired)
 
 

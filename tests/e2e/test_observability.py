@@ -42,14 +42,16 @@ def test_no_secrets_in_the_log(registered: APIServerProcess) -> None:
         "apiserver_request_duration_seconds_bucket{",
         "apiserver_current_inflight_requests{",
         "process_cpu_seconds_total",
+        'workqueue_depth{name="website-controller"}',
+        'workqueue_unfinished_work_seconds{name="website-controller"}',
+        'controller_runtime_max_concurrent_reconciles{controller="website-controller"}',
     ],
 )
 def test_metrics(registered: APIServerProcess, series: str) -> None:
-    """/metrics has kube-apiserver's names and labels."""
+    """/metrics has the names and labels of kube-apiserver, client-go and, once this process leads, of controllers."""
     with registered.http() as client:
         client.get(COLLECTION)
-        text = client.get("/metrics").text
-    assert series in text
+        eventually(lambda: series in client.get("/metrics").text, SOON, series)
 
 
 def test_version_is_kubernetes_shaped(registered: APIServerProcess) -> None:

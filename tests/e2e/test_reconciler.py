@@ -116,6 +116,14 @@ def test_status_is_written(kubectl: Kubectl) -> None:
     assert {"reason", "message", "lastTransitionTime"} <= ready.keys()
 
 
+def test_describe_shows_events(kubectl: Kubectl) -> None:
+    """`kubectl describe` ends with what the reconciler has done."""
+    create(kubectl)
+    words = "Created Deployment kubia-website and Service kubia-website."
+    eventually(lambda: words in kubectl("describe", "website", "kubia"), SOON, "an Event")
+    assert "Created" in kubectl("get", "events.events.k8s.io", "--no-headers")
+
+
 def test_ready_when_its_pods_are(cluster: Kubectl) -> None:
     """When the Deployment's Pods become ready (here by hand: no kubelet runs), the Website becomes Ready."""
     create(cluster)

@@ -22,13 +22,14 @@ from tests.unit.reconciling import service, website
         ([{"name": "x", "v": 1}, {"name": "y"}], [{"name": "x"}], True),
         ([{"name": "y"}, {"name": "x", "v": 1}], [{"name": "x", "v": 1}], True),
         ([{"name": "y"}], [{"name": "x"}], False),
+        ([{"name": "x", "v": 1}, {"name": "x", "v": 2}], [{"name": "x", "v": 1}], True),
         (None, [{"name": "x"}], False),
         (["a", "b"], ["a"], False),
         (["a"], ["a"], True),
     ],
 )
 def test_covers(live: Any, desired: Any, covered: bool) -> None:
-    """Fields that others own do not matter, ours must be as wanted; lists of plain values must be equal."""
+    """Fields and items that others own do not matter, ours must be as wanted; lists of plain values must be equal."""
     assert covers(live, desired) is covered
 
 
