@@ -1,14 +1,16 @@
 """/scale: autoscaling/v1 Scale as a view of three paths of its parent (wire.md 3.15)."""
 
+from dataclasses import replace
+
+from apiserver.endpoints import representation
 from apiserver.endpoints.exchange import Exchange
 from apiserver.machinery import codec, errors
 from apiserver.machinery.codec import YAMLError
-from apiserver.machinery.encoding import encode
 from apiserver.machinery.errors import BadRequest, Object
 from apiserver.machinery.jsonpath import compile_path, set_path
-from apiserver.machinery.kind import Kind, Scale
+from apiserver.machinery.kind import AGE, Column, Kind, Scale
 from apiserver.machinery.patch import APPLY, PATCH_TYPES, PATCHES
-from apiserver.machinery.queryoptions import write_query
+from apiserver.machinery.queryoptions import check_get, write_query
 from apiserver.machinery.request import first
 from apiserver.machinery.schema import validate
 from apiserver.registry.item import Item
@@ -33,6 +35,24 @@ _SCHEMA: Object = {
     },
 }
 """What is read of a Scale that a client sends."""
+_CREATED = (
+    "CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed "
+    "to be set in happens-before order across separate operations. Clients may not set this value. It is represented "
+    "in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: "
+    "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata"
+)
+_KIND = Kind(
+    group="autoscaling",
+    version="v1",
+    kind="Scale",
+    plural="scales",
+    columns=(
+        Column("Desired", ".spec.replicas", "integer", description="Number of desired replicas"),
+        Column("Available", ".status.replicas", "integer", description="Number of actual replicas"),
+        replace(AGE, description=_CREATED),
+    ),
+)
+"""A Scale as clients are shown it."""
 _META = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
@@ -72,12 +92,18 @@ def _scaled(kind: Kind, parent: Object, scale: Object) -> Object:
 
 async def get(store: Store, exchange: Exchange) -> None:
     info = exchange.info
+    check_get(info.query)
     item = await store.get(info.namespace, info.name, first(info.query, "resourceVersion"))
     await _reply(store, exchange, item)
 
 
 async def _reply(store: Store, exchange: Exchange, item: Item) -> None:
-    await exchange.reply(200, encode(to_scale(store.kind, item.object)))
+    chosen = exchange.format
+    if chosen.target == "PartialObjectMetadataList":
+        text = "you requested PartialObjectMetadataList, but the requested object is not a list (*v1.Scale)"
+        raise errors.NotAcceptable(text)
+    scale = Item(to_scale(store.kind, item.object))
+    await exchange.reply(200, representation.one(_KIND, scale, chosen, exchange.include_object))
 
 
 async def update(store: Store, exchange: Exchange) -> None:
