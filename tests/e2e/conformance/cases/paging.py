@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from tests.e2e.conformance.steps import CAUGHT_UP, LABELLED, Cases, Step, create, merge, read
+from tests.e2e.conformance.steps import CAUGHT_UP, LABELLED, Cases, Step, create, listed, merge, read
 
 _MATCHES: tuple[dict[str, str], ...] = (
     *({}, {"resourceVersionMatch": "Exact"}, {"resourceVersionMatch": "NotOlderThan"}),
@@ -75,7 +75,7 @@ CASES: Cases = {
         Step("DELETE", "/c"),
         CAUGHT_UP,
         *(
-            read("", **{"resourceVersion": revision, **match, **limit})
+            listed({"resourceVersion": revision, **match, **limit})
             for revision, match, limit in product(_REVISIONS, _MATCHES, _LIMITS)
         ),
         *(read("", resourceVersion=text) for text in ("-1", "+1", "01x", "1.0", "18446744073709551616")),
@@ -90,13 +90,13 @@ CASES: Cases = {
     "continued": (
         *LABELLED,
         Step("GET", query={"limit": "1"}, save={"token": "metadata.continue"}),
-        *(read("", token="{token}", **beside) for beside in _BESIDE),
-        *(read("", token="bad", **beside) for beside in _BESIDE),
+        *(listed({"continue": "{token}", **beside}) for beside in _BESIDE),
+        *(listed({"continue": "bad", **beside}) for beside in _BESIDE),
     ),
     "selected-pages": (
         *LABELLED,
         *(
-            read("", limit="1", **selectors)
+            listed({"limit": "1", **selectors})
             for selectors in (
                 *({"labelSelector": text} for text in ("", "t", "t=y", "none")),
                 *({"fieldSelector": f"metadata.name{text}"} for text in ("=b", "!=a", "=none", "=a,metadata.name=b")),
@@ -104,8 +104,8 @@ CASES: Cases = {
             )
         ),
     ),
-    "odd": (create(), *(read(path, **query) for path, query in product(("", "/a", "/a/scale"), _ODD))),
+    "odd": (create(), *(listed(query, path) for path, query in product(("", "/a", "/a/scale"), _ODD))),
     "order-of-faults": tuple(
-        read("", **one, **another) for one, another in product(_FAULTS, _FAULTS) if not one.keys() & another.keys()
+        listed({**one, **another}) for one, another in product(_FAULTS, _FAULTS) if not one.keys() & another.keys()
     ),
 }
