@@ -4,49 +4,32 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
 
-from apiserver.endpoints import representation, scale
+from apiserver.endpoints import patching, representation, scale
 from apiserver.endpoints.exchange import Exchange, off_loop, success_status
-from apiserver.machinery import codec, errors, gojson
+from apiserver.machinery import codec, errors, strategy
 from apiserver.machinery.authorization import AuthorizationError, forbidden
 from apiserver.machinery.codec import Decoded, Refused
-from apiserver.machinery.encoding import encode
 from apiserver.machinery.errors import APIError, BadRequest, Invalid, Object, Resource
 from apiserver.machinery.patch import APPLY, PATCH_TYPES, PATCHES, Patch
-from apiserver.machinery.queryoptions import WriteQuery, check_get, check_list, delete_options, integer, write_query
-from apiserver.machinery.request import Query, first
-from apiserver.machinery.selectors import FieldSelector, LabelSelector, check_selectable, parse_fields, parse_labels
-from apiserver.machinery.strategy import DeleteOptions, wipe_system_fields
-from apiserver.machinery.unmarshal import meta_fault
+from apiserver.machinery.queryoptions import WriteQuery, check_list, delete_options, integer, write_query
+from apiserver.machinery.request import first
+from apiserver.machinery.selectors import parse_fields, parse_labels
+from apiserver.machinery.strategy import DeleteOptions
 from apiserver.machinery.validation import finalizer_warnings
 from apiserver.registry.item import Item
 from apiserver.registry.options import ListOptions, WriteOptions
 from apiserver.registry.store import Store
 
-T = TypeVar("T")
-_UNNAMED = Resource("", "", "")
 
-
-def selectors(store: Store, query: Query, check: Callable[[Query], T]) -> tuple[LabelSelector, FieldSelector, T]:
-    """Both selectors and the answer of `check`, which judges the other options; what can be wrong with them is looked
-    for in kube-apiserver's order. Raises BadRequest, Invalid."""
-    integer(query, "timeoutSeconds")
-    integer(query, "limit")
-    labels = parse_labels(first(query, "labelSelector"))
-    fields = parse_fields(first(query, "fieldSelector"))
-    checked = check(query)
-    check_selectable(fields, store.kind.selectable_fields)
-    return labels, fields, checked
-
-
-def list_options(store: Store, query: Query) -> ListOptions:
+def list_options(store: Store, exchange: Exchange) -> ListOptions:
     """Raises BadRequest, Invalid."""
-    labels, fields, _ = selectors(store, query, check_list)
+    query = exchange.info.query
+    limit = integer(query, "limit") or 0
     return ListOptions(
-        labels,
-        fields,
-        integer(query, "limit") or 0,
+        parse_labels(first(query, "labelSelector")),
+        parse_fields(first(query, "fieldSelector"), store.kind.selectable_fields),
+        limit,
         first(query, "continue"),
         first(query, "resourceVersion"),
         first(query, "resourceVersionMatch"),
@@ -56,27 +39,38 @@ def list_options(store: Store, query: Query) -> ListOptions:
 async def get(store: Store, exchange: Exchange) -> None:
     info = exchange.info
     chosen = exchange.format
-    check_get(info.query)
     item = await store.get(info.namespace, info.name, first(info.query, "resourceVersion"))
     await reply_item(store, exchange, 200, item, chosen.target)
 
 
 async def reply_item(store: Store, exchange: Exchange, code: int, item: Item, target: str = "") -> None:
-    await exchange.reply(code, representation.one(store.kind, item, exchange.format, exchange.include_object))
+    include = include_object(exchange) if exchange.format.target == "Table" else ""
+    await exchange.reply(code, representation.one(store.kind, item, exchange.format, include))
+
+
+def include_object(exchange: Exchange) -> str:
+    """Raises BadRequest for an unknown ?includeObject."""
+    asked = first(exchange.info.query, "includeObject")
+    if asked not in ("", "None", "Metadata", "Object"):
+        fault = errors.invalid("includeObject", asked, "must be 'Metadata', 'Object', 'None', or empty")
+        raise BadRequest(f"Unable to convert to Table as requested: {fault}")
+    return asked or "Metadata"
 
 
 async def list_(store: Store, exchange: Exchange) -> None:
     chosen = exchange.format
-    found = await store.list(exchange.info.namespace, list_options(store, exchange.info.query))
-    await exchange.reply(200, representation.many(store.kind, found, chosen, exchange.include_object))
+    include = include_object(exchange) if chosen.target == "Table" else ""
+    check_list(exchange.info.query)
+    found = await store.list(exchange.info.namespace, list_options(store, exchange))
+    await exchange.reply(200, representation.many(store.kind, found, chosen, include))
 
 
 async def create(store: Store, exchange: Exchange) -> None:
     chosen = exchange.format
     options = _write_options(exchange, "CreateOptions")
     obj = await _object(store, exchange, options)
-    wipe_system_fields(obj["metadata"])
-    _check_namespace(store, exchange, obj)
+    strategy.wipe_system_fields(obj["metadata"])
+    strategy.check_namespace(store.kind, obj, exchange.info.namespace)
     exchange.warn(*filter(None, [codec.dedup_owners(obj["metadata"])]))
     item = await store.create(obj, _to_store(exchange, options))
     exchange.warn(*finalizer_warnings(item.meta, {}))
@@ -85,12 +79,11 @@ async def create(store: Store, exchange: Exchange) -> None:
 
 async def update(store: Store, exchange: Exchange) -> None:
     info = exchange.info
-    _check_named(exchange)
     chosen = exchange.format
     options = _write_options(exchange, "UpdateOptions")
     obj = await _object(store, exchange, options)
-    _check_name(exchange, obj)
-    _check_namespace(store, exchange, obj)
+    strategy.check_namespace(store.kind, obj, info.namespace)
+    strategy.check_name(obj, info.name)
     exchange.warn(*filter(None, [codec.dedup_owners(obj["metadata"])]))
 
     before: Object = {}
@@ -109,7 +102,6 @@ async def update(store: Store, exchange: Exchange) -> None:
     await reply_item(store, exchange, 200, item, chosen.target)
 
 
-_OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
 _NO_VERSION = "Invalid value: 0: must be specified for an update"
 
 
@@ -118,7 +110,6 @@ async def patch_(store: Store, exchange: Exchange) -> None:
     media_type = codec.media_type(exchange.header(b"content-type"))
     if media_type not in PATCH_TYPES:
         raise errors.UnsupportedMediaType.accepting(PATCH_TYPES)
-    _check_named(exchange)
     options = _write_options(exchange, "PatchOptions", apply=media_type == APPLY)
     body = await exchange.body()
     if media_type == APPLY:
@@ -130,7 +121,7 @@ async def patch_(store: Store, exchange: Exchange) -> None:
 
 async def _patched(store: Store, exchange: Exchange, apply_patch: Patch, body: bytes, options: WriteQuery) -> Item:
     info = exchange.info
-    faults = _duplicates(body)
+    faults = patching.duplicates(body)
 
     before: Object = {}
 
@@ -139,8 +130,8 @@ async def _patched(store: Store, exchange: Exchange, apply_patch: Patch, body: b
         before = live["metadata"]
         document = apply_patch(live, body)
         new = _coerced(store, exchange, document, faults, options)
-        _check_name(exchange, new)
-        _check_namespace(store, exchange, new)
+        strategy.check_namespace(store.kind, new, info.namespace)
+        strategy.check_name(new, info.name)
         return new
 
     item = await store.update(info.namespace, info.name, change, _to_store(exchange, options), info.subresource)
@@ -148,21 +139,10 @@ async def _patched(store: Store, exchange: Exchange, apply_patch: Patch, body: b
     return item
 
 
-def _duplicates(body: bytes) -> list[str]:
-    """A body that is no JSON is for the patch to refuse."""
-    try:
-        return [f'duplicate field "{path}"' for path in gojson.decode_with_duplicates(body)[1]]
-    except gojson.GoJSONError:
-        return []
-
-
 def _coerced(store: Store, exchange: Exchange, document: Object, faults: list[str], options: WriteQuery) -> Object:
     """A patch's result as an object of the kind; Strict faults are a nameless 422 with the document (wire.md 3.4)."""
 
-    def refuse(text: str) -> APIError:
-        fault = errors.invalid("patch", encode(document).decode(), text)
-        return Invalid.of(_UNNAMED, "", [fault])
-
+    refuse = patching.refusal(document)
     if text := codec.patched_fault(document):
         raise refuse(text)
     _check_version_kept(store, exchange, document)
@@ -170,7 +150,7 @@ def _coerced(store: Store, exchange: Exchange, document: Object, faults: list[st
         decoded = codec.coerce(store.kind, Decoded(document, faults))
     exchange.warn(*codec.check_faults(decoded.faults, options.field_validation, refuse))
     obj: Object = decoded.tree
-    exchange.warn(*filter(None, [codec.dedup_owners(obj["metadata"])]))
+    exchange.warn(*filter(None, [codec.dedup_owners(obj["metadata"], codec.AFTER_ADMISSION)]))
     return obj
 
 
@@ -195,40 +175,8 @@ def _warned(exchange: Exchange) -> Iterator[None]:
 
 async def _apply(store: Store, exchange: Exchange, body: bytes, options: WriteQuery) -> tuple[Item, bool]:
     info = exchange.info
-    try:
-        config, duplicates = await off_loop(codec.parse_yaml, body)
-    except codec.YAMLError as error:
-        raise BadRequest(f"error decoding YAML: error converting YAML to JSON: {error}") from error
-    if duplicates and options.field_validation == "Strict":
-        lines = "\n  ".join(["error converting YAML to JSON: yaml: unmarshal errors:", *duplicates])
-        raise BadRequest(f"error strict decoding YAML: {lines}")
-    if options.field_validation != "Ignore":
-        exchange.warn(*duplicates)
-    if info.subresource:
-        # Whether the object is there counts before what is applied to it.
-        await store.get(info.namespace, info.name)
-    _check_apply(store, exchange, config)
+    config = await patching.configuration(exchange, body, options)
     return await store.apply(info.namespace, info.name, config, _to_store(exchange, options), info.subresource)
-
-
-def _check_apply(store: Store, exchange: Exchange, config: Any) -> None:
-    """The parts of an applied configuration that say which object it is about."""
-    if not isinstance(config, dict):
-        text = "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal"
-        raise BadRequest(
-            f"error decoding YAML: {text} {gojson.type_name(config)} into Go value of type map[string]interface {{}}"
-        )
-    version, kind = config.get("apiVersion", ""), config.get("kind", "")
-    if (version, kind) != (store.kind.api_version, store.kind.kind):
-        raise BadRequest(f"invalid object type: {version}, Kind={kind}")
-    meta = config["metadata"] = config.get("metadata") or {}
-    if not isinstance(meta, dict):
-        raise BadRequest(f"error decoding YAML: {meta_fault(meta)}")
-    _check_name(exchange, config)
-    if not meta.get("namespace"):
-        meta.pop("namespace", None)
-    elif store.kind.namespaced and meta["namespace"] != exchange.info.namespace:
-        raise BadRequest(_OTHER_NAMESPACE)
 
 
 async def delete(store: Store, exchange: Exchange) -> None:
@@ -246,10 +194,10 @@ async def delete(store: Store, exchange: Exchange) -> None:
 
 async def delete_collection(store: Store, exchange: Exchange) -> None:
     chosen = exchange.format
-    listed = list_options(store, exchange.info.query)
+    check_list(exchange.info.query)
     options = await _delete_options(exchange)
-    found = await store.delete_collection(exchange.info.namespace, listed, options)
-    await exchange.reply(200, representation.many(store.kind, found, chosen, exchange.include_object))
+    found = await store.delete_collection(exchange.info.namespace, list_options(store, exchange), options)
+    await exchange.reply(200, representation.many(store.kind, found, chosen, "Metadata"))
 
 
 async def _delete_options(exchange: Exchange) -> DeleteOptions:
@@ -299,29 +247,6 @@ async def _object(store: Store, exchange: Exchange, options: WriteQuery) -> Obje
     exchange.warn(*codec.check_faults(decoded.faults, options.field_validation, refuse))
     obj: Object = decoded.tree
     return obj
-
-
-def _check_named(exchange: Exchange) -> None:
-    """Raises BadRequest on a collection."""
-    if not exchange.info.name:
-        raise BadRequest("name must be provided")
-
-
-def _check_name(exchange: Exchange, obj: Object) -> None:
-    name, wanted = obj["metadata"].get("name", ""), exchange.info.name
-    if not name:
-        raise BadRequest(f"the name of the object ({wanted} based on URL) was undeterminable: name must be provided")
-    if name != wanted:
-        raise BadRequest(f"the name of the object ({name}) does not match the name on the URL ({wanted})")
-
-
-def _check_namespace(store: Store, exchange: Exchange, obj: Object) -> None:
-    """Fills the namespace from the URL; a cluster-scoped object has none."""
-    meta = obj["metadata"]
-    if not store.kind.namespaced:
-        meta.pop("namespace", None)
-    elif meta.setdefault("namespace", exchange.info.namespace) != exchange.info.namespace:
-        raise BadRequest(_OTHER_NAMESPACE)
 
 
 Handler = Callable[[Store, Exchange], Awaitable[None]]

@@ -1,162 +1,121 @@
-"""/scale: autoscaling/v1 Scale as a view of three paths of its parent (wire.md 3.15)."""
+"""/scale: autoscaling/v1 Scale as a subresource of its parent (wire.md 3.15)."""
 
-from dataclasses import replace
+from functools import partial
 
-from apiserver.endpoints import representation
+from apiserver.endpoints import patching
 from apiserver.endpoints.exchange import Exchange
-from apiserver.machinery import codec, errors
-from apiserver.machinery.codec import YAMLError
-from apiserver.machinery.errors import BadRequest, Object
-from apiserver.machinery.jsonpath import compile_path, set_path
-from apiserver.machinery.kind import AGE, Column, Kind, Scale
+from apiserver.machinery import codec, errors, scale, strategy
+from apiserver.machinery.codec import Decoded
+from apiserver.machinery.encoding import encode_ordered
+from apiserver.machinery.errors import APIError, BadRequest, Object
 from apiserver.machinery.patch import APPLY, PATCH_TYPES, PATCHES
-from apiserver.machinery.queryoptions import check_get, write_query
+from apiserver.machinery.queryoptions import WriteQuery, write_query
 from apiserver.machinery.request import first
-from apiserver.machinery.schema import validate
+from apiserver.machinery.schema import prune
 from apiserver.registry.item import Item
 from apiserver.registry.options import WriteOptions
 from apiserver.registry.store import Store
 
-_NAMED: Object = {"type": "string", "nullable": True}
-_SCHEMA: Object = {
-    "type": "object",
-    "properties": {
-        "kind": _NAMED,
-        "metadata": {
-            "type": "object",
-            "nullable": True,
-            "properties": {"name": _NAMED, "resourceVersion": _NAMED},
-        },
-        "spec": {
-            "type": "object",
-            "nullable": True,
-            "properties": {"replicas": {"type": "integer", "format": "int32"}},
-        },
-    },
-}
-"""What is read of a Scale that a client sends."""
-_CREATED = (
-    "CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed "
-    "to be set in happens-before order across separate operations. Clients may not set this value. It is represented "
-    "in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: "
-    "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata"
-)
-_KIND = Kind(
-    group="autoscaling",
-    version="v1",
-    kind="Scale",
-    plural="scales",
-    columns=(
-        Column("Desired", ".spec.replicas", "integer", description="Number of desired replicas"),
-        Column("Available", ".status.replicas", "integer", description="Number of actual replicas"),
-        replace(AGE, description=_CREATED),
-    ),
-)
-"""A Scale as clients are shown it."""
-_META = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-
-
-def _paths(kind: Kind) -> Scale:
-    assert kind.scale is not None  # noqa: S101 - only kinds that declare a Scale are routed here
-    return kind.scale
-
-
-def to_scale(kind: Kind, obj: Object) -> Object:
-    """The Scale of an object whose kind declares one; absent counts are 0."""
-    paths = _paths(kind)
-    meta = {key: obj["metadata"][key] for key in _META if key in obj["metadata"]}
-    status: Object = {"replicas": compile_path(paths.status_replicas)(obj) or 0}
-    selector = compile_path(paths.selector)(obj) if paths.selector else None
-    if selector:
-        status["selector"] = selector
-    spec = {"replicas": compile_path(paths.spec_replicas)(obj) or 0}
-    return {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": meta, "spec": spec, "status": status}
-
-
-def _checked(scale: Object) -> Object:
-    """A Scale whose members have the types of autoscaling/v1. Raises BadRequest."""
-    fault = next(validate({"metadata": {}, "spec": {}, **scale}, _SCHEMA), None)
-    if fault is not None:
-        raise BadRequest(f'Scale in version "v1" cannot be handled as a Scale: {fault}')
-    return scale
-
-
-def _scaled(kind: Kind, parent: Object, scale: Object) -> Object:
-    """The parent with the Scale's replicas and resourceVersion. Raises BadRequest."""
-    _checked(scale)
-    replicas = (scale.get("spec") or {}).get("replicas", 0)
-    changed = set_path(parent, _paths(kind).spec_replicas, replicas)
-    version = (scale.get("metadata") or {}).get("resourceVersion")
-    return {**changed, "metadata": {**parent["metadata"], **({"resourceVersion": version} if version else {})}}
-
 
 async def get(store: Store, exchange: Exchange) -> None:
     info = exchange.info
-    check_get(info.query)
     item = await store.get(info.namespace, info.name, first(info.query, "resourceVersion"))
-    await _reply(store, exchange, item)
+    await exchange.reply(200, encode_ordered(scale.shown(store.kind, item.object)))
 
 
 async def _reply(store: Store, exchange: Exchange, item: Item) -> None:
-    chosen = exchange.format
-    if chosen.target == "PartialObjectMetadataList":
-        text = "you requested PartialObjectMetadataList, but the requested object is not a list (*v1.Scale)"
-        raise errors.NotAcceptable(text)
-    scale = Item(to_scale(store.kind, item.object))
-    await exchange.reply(200, representation.one(_KIND, scale, chosen, exchange.include_object))
+    await exchange.reply(200, encode_ordered(scale.view(store.kind, item.object)))
 
 
 async def update(store: Store, exchange: Exchange) -> None:
     info = exchange.info
     query = write_query(info.query, "UpdateOptions", exchange.header(b"user-agent"))
-    scale = _checked(await exchange.untyped(await exchange.body()))
-    if scale.get("kind", "Scale") != "Scale":
-        raise BadRequest(f"wrong object passed to Scale update: {scale.get('kind')}")
-    name = (scale.get("metadata") or {}).get("name", "")
-    if name != info.name:
-        raise BadRequest(f"the name of the object ({name}) does not match the name on the URL ({info.name})")
+    new = _decoded(exchange, await exchange.body(), query)
+    strategy.check_namespace(store.kind, new, info.namespace)
+    strategy.check_name(new, info.name)
     options = WriteOptions(query.field_manager, query.dry_run)
 
     def change(live: Object) -> Object:
-        return _scaled(store.kind, live, scale)
+        store.check_uid(new, live)
+        return scale.updated(store.kind, live, lambda _: new, store.write(options, "scale"))
 
-    item = await store.update(info.namespace, info.name, change, options, "scale")
-    await _reply(store, exchange, item)
+    await _reply(store, exchange, await store.update(info.namespace, info.name, change, options, "scale"))
+
+
+def _decoded(exchange: Exchange, data: bytes, query: WriteQuery) -> Object:
+    """The body of an update. Raises BadRequest, UnsupportedMediaType."""
+    decoded = codec.parse_object(data, exchange.header(b"content-type"), scale.KIND)
+    tree = {"apiVersion": scale.API_VERSION, "kind": scale.KIND, **decoded.tree}
+
+    def refuse(text: str) -> APIError:
+        version = str(tree["apiVersion"]).rpartition("/")[2]
+        return BadRequest(f'{tree["kind"]} in version "{version}" cannot be handled as a Scale: {text}')
+
+    fault = scale.fault(tree)
+    if fault:
+        raise refuse(fault)
+    return _checked(exchange, Decoded(tree, decoded.faults), query, refuse)
+
+
+def _checked(exchange: Exchange, decoded: Decoded, query: WriteQuery, refuse: codec.Refuse) -> Object:
+    """A Scale with the members that there are; warns of others, or raises what `refuse` makes of them."""
+    unknown: list[str] = []
+    new: Object = prune(decoded.tree, scale.SCHEMA, unknown)
+    new["metadata"] = codec.coerced_meta(new.get("metadata") or {}, [])
+    faults = decoded.faults + [f'unknown field "{path}"' for path in sorted(unknown)]
+    exchange.warn(*codec.check_faults(faults, query.field_validation, refuse))
+    return new
 
 
 async def patch_(store: Store, exchange: Exchange) -> None:
-    """JSON and merge patches are of the Scale; an applied Scale is applied to the parent's path."""
+    """JSON and merge patches are of the Scale; an applied Scale owns its replicas, which are the parent's."""
     info = exchange.info
     media_type = codec.media_type(exchange.header(b"content-type"))
     if media_type not in PATCH_TYPES:
         raise errors.UnsupportedMediaType.accepting(PATCH_TYPES)
     query = write_query(info.query, "PatchOptions", exchange.header(b"user-agent"), apply=media_type == APPLY)
-    options = WriteOptions(query.field_manager, query.dry_run, query.force)
+    options = WriteOptions(query.field_manager, query.dry_run)
     body = await exchange.body()
     if media_type == APPLY:
-        config = _parent_config(store.kind, info.name, _applied(body))
-        item, _ = await store.apply(info.namespace, info.name, config, options, "scale")
+        config = await patching.configuration(exchange, body, query)
+        change = partial(_applied, store, exchange, config, options, query.force)
     else:
-        apply_patch = PATCHES[media_type]
-
-        def change(live: Object) -> Object:
-            return _scaled(store.kind, live, apply_patch(to_scale(store.kind, live), body))
-
-        item = await store.update(info.namespace, info.name, change, options, "scale")
-    await _reply(store, exchange, item)
+        change = partial(_patched, store, exchange, media_type, body, options, query)
+    await _reply(store, exchange, await store.update(info.namespace, info.name, change, options, "scale"))
 
 
-def _applied(body: bytes) -> Object:
-    try:
-        config, _ = codec.parse_yaml(body)
-    except YAMLError as error:
-        raise BadRequest(f"error decoding YAML: error converting YAML to JSON: {error}") from error
-    if not isinstance(config, dict) or config.get("kind") != "Scale":
-        raise BadRequest("invalid object type: an autoscaling/v1 Scale is expected")
-    return _checked(config)
+def _applied(
+    store: Store, exchange: Exchange, config: Object, options: WriteOptions, force: bool, live: Object
+) -> Object:
+    made = scale.applied(store.kind, live, config, store.write(options, "scale"), force=force)
+    _check_identity(store, exchange, made)
+    return made
 
 
-def _parent_config(kind: Kind, name: str, scale: Object) -> Object:
-    config: Object = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": name}}
-    replicas = (scale.get("spec") or {}).get("replicas")
-    return config if replicas is None else set_path(config, _paths(kind).spec_replicas, replicas)
+def _patched(
+    store: Store,
+    exchange: Exchange,
+    media_type: str,
+    body: bytes,
+    options: WriteOptions,
+    query: WriteQuery,
+    live: Object,
+) -> Object:
+    faults = patching.duplicates(body)
+
+    def change(current: Object) -> Object:
+        document = PATCHES[media_type](current, body)
+        refuse = patching.refusal(dict(sorted(document.items())), encode_ordered)
+        fault = codec.patched_fault(document) or scale.fault(document)
+        if fault:
+            raise refuse(fault)
+        new = _checked(exchange, Decoded(document, faults), query, refuse)
+        _check_identity(store, exchange, new)
+        return new
+
+    return scale.updated(store.kind, live, change, store.write(options, "scale"))
+
+
+def _check_identity(store: Store, exchange: Exchange, new: Object) -> None:
+    strategy.check_namespace(store.kind, new, exchange.info.namespace)
+    strategy.check_name(new, exchange.info.name)

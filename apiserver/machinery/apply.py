@@ -8,8 +8,17 @@ from dataclasses import replace
 
 import orjson
 
+from apiserver.machinery import lastapplied
 from apiserver.machinery.errors import BadRequest, Conflict, Object, Plain, quoted
-from apiserver.machinery.fieldset import FieldSet, intersection, path_text, paths, recursive_difference, union
+from apiserver.machinery.fieldset import (
+    FieldSet,
+    difference,
+    intersection,
+    path_text,
+    paths,
+    recursive_difference,
+    union,
+)
 from apiserver.machinery.fieldtype import MapType, TypedError, equal, type_of
 from apiserver.machinery.managedfields import (
     APPLY,
@@ -40,8 +49,9 @@ def apply(
     live: Object | None, config: Object, *, kind_name: str, schema: Object, write: Write, force: bool = False
 ) -> Object:
     """The object, a tree of its own, after the writer applied `config`; `live` is None where there is none yet. The
-    server sets defaults afterwards, so nobody owns them. Raises BadRequest (another kind or version, managedFields),
-    Conflict (a changed field is another manager's), Plain (the configuration does not fit the schema)."""
+    server sets defaults afterwards, so nobody owns them. Nulls stay. Raises BadRequest (another kind or version,
+    managedFields), Conflict (a changed field is another manager's), Plain (the configuration does not fit the
+    schema)."""
     _check_identity(config, write.api_version, kind_name)
     of = type_of(schema)
     kind = _kind_text(write.api_version, kind_name)
@@ -50,30 +60,38 @@ def apply(
     except TypedError as error:
         raise Plain(f"failed to create typed patch object ({_name_text(config)}; {kind}): {error}") from error
     try:
-        return _apply(live, config, of, write, force)
+        applied = _apply(live, config, of, write, force)
     except TypedError as error:
         raise Plain(f"failed to create typed live object ({_name_text(live or {})}; {kind}): {error}") from error
+    if write.manager == lastapplied.MANAGER:
+        lastapplied.keep_consistent(applied, config)
+    return applied
 
 
 def _kind_text(api_version: str, kind: str) -> str:
-    """As Go prints a GroupVersionKind."""
+    """As Go prints a GroupVersionKind; it has none where the version is not one."""
+    if api_version.count("/") > 1:
+        return "/, Kind="
     return f"{api_version if '/' in api_version else '/' + api_version}, Kind={kind}"
 
 
 def _name_text(obj: Object) -> str:
-    meta = obj.get("metadata") or {}
-    return f"{meta.get('namespace') or ''}/{meta.get('name') or ''}"
+    meta = obj.get("metadata")
+    return "/".join(_text(meta if isinstance(meta, dict) else {}, name) for name in ("namespace", "name"))
+
+
+def _text(members: Object, name: str) -> str:
+    """A member that is a string, "" for whatever else is there."""
+    value = members.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def _check_identity(config: Object, api_version: str, kind_name: str) -> None:
-    version, kind = config.get("apiVersion", ""), config.get("kind", "")
-    if version != api_version:
-        text = f"Specified patch version: {version}, expected: {api_version}"
-        raise BadRequest(f"Incorrect version specified in apply patch. {text}")
-    if kind != kind_name:
+    version, kind = _text(config, "apiVersion"), _text(config, "kind")
+    if (version, kind) != (api_version, kind_name):
         raise BadRequest(f"invalid object type: {_kind_text(version, kind)}")
     meta = config.get("metadata")
-    if isinstance(meta, dict) and meta.get("managedFields") is not None:
+    if isinstance(meta, dict) and isinstance(meta.get("managedFields"), list):
         raise BadRequest("metadata.managedFields must be nil")
 
 
@@ -120,8 +138,15 @@ def _settle(others: Managed, live: Object, new: Object, of: MapType, write: Writ
     found = {key: intersection(entry.fields, changed) for key, entry in others.items()}
     conflicts = {key: fields for key, fields in found.items() if fields}
     if conflicts and not force:
-        raise _conflict(conflicts)
+        _refuse(conflicts, lastapplied.allowed_conflicts(live, of) if write.manager == lastapplied.MANAGER else {})
     return without(others, changed, changes.removed)
+
+
+def _refuse(conflicts: dict[Key, FieldSet], allowed: FieldSet) -> None:
+    """Raises Conflict unless all of them are allowed."""
+    refused = {key: left for key, fields in conflicts.items() if (left := difference(fields, allowed))}
+    if refused:
+        raise _conflict(refused)
 
 
 def _conflict(conflicts: dict[Key, FieldSet]) -> Conflict:

@@ -6,6 +6,7 @@ Texts are those of k8s.io/apimachinery's codecs for unstructured objects.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import orjson
@@ -94,7 +95,8 @@ def parse_yaml(data: bytes) -> tuple[Any, list[str]]:
         loader = _Loader(data)
         loader.duplicates = []
         try:
-            tree = loader.get_single_data()
+            # What follows a first document is not looked at.
+            tree = loader.get_data()
         finally:
             loader.dispose()
         if _written_out(tree, {}) > EXPANDED_LIMIT:
@@ -109,8 +111,9 @@ def parse_yaml(data: bytes) -> tuple[Any, list[str]]:
 
 def _marked(error: yaml.MarkedYAMLError) -> str:
     """libyaml's error with the line that Go's port of it names."""
-    line = error.problem_mark.line if error.problem_mark else 0
-    line += isinstance(error, yaml.scanner.ScannerError)
+    lines = [mark.line for mark in (error.problem_mark, error.context_mark) if mark]
+    line = next(filter(None, lines), 0)
+    line += bool(line) and isinstance(error, yaml.scanner.ScannerError)
     return f"yaml: line {line}: {error.problem}" if line else f"yaml: {error.problem}"
 
 
@@ -124,6 +127,8 @@ def _check_depth(data: bytes) -> None:
                 raise YAMLError(f"yaml: exceeded max depth of {DEPTH_LIMIT}")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+        elif isinstance(event, yaml.DocumentEndEvent):
+            return
 
 
 def _written_out(value: Any, sizes: dict[int, int]) -> int:
@@ -164,14 +169,15 @@ def _excerpt(data: bytes) -> str:
     return text + (" ..." if len(data) > _EXCERPT else "")
 
 
-def decode_object(kind: Kind, data: bytes, content_type: str) -> Decoded:
-    """A create's or update's body as this kind's object: pruned, defaulted, metadata present. Raises BadRequest,
-    Invalid (another kind), UnsupportedMediaType."""
+def _unrecognized(data: bytes, kind_name: str, text: str) -> BadRequest:
+    head = f"the object provided is unrecognized (must be of type {kind_name}): {text}"
+    return BadRequest(f"{head} ({_excerpt(data)})")
 
-    def unrecognized(text: str) -> BadRequest:
-        head = f"the object provided is unrecognized (must be of type {kind.kind}): {text}"
-        return BadRequest(f"{head} ({_excerpt(data)})")
 
+def parse_object(data: bytes, content_type: str, kind_name: str) -> Decoded:
+    """A create's or update's body as sent: an object whose apiVersion and kind, if it has them, are strings. Raises
+    BadRequest, UnsupportedMediaType."""
+    unrecognized = partial(_unrecognized, data, kind_name)
     try:
         decoded = parse(data, content_type)
     except gojson.GoJSONError as error:
@@ -181,7 +187,14 @@ def decode_object(kind: Kind, data: bytes, content_type: str) -> Decoded:
     fault = _type_meta_fault(decoded.tree)
     if fault:
         raise unrecognized(f"couldn't get version/kind; json parse error: {fault}")
-    tree: Object = decoded.tree or {}
+    return Decoded(decoded.tree or {}, decoded.faults)
+
+
+def decode_object(kind: Kind, data: bytes, content_type: str) -> Decoded:
+    """A create's or update's body as this kind's object: pruned, defaulted, metadata present. Raises BadRequest,
+    Invalid (another kind), UnsupportedMediaType."""
+    decoded = parse_object(data, content_type, kind.kind)
+    unrecognized, tree = partial(_unrecognized, data, kind.kind), decoded.tree
     if not tree.get("kind"):
         raise unrecognized(f"Object 'Kind' is missing in '{data.decode('utf-8', 'replace')}'")
     if (tree.get("apiVersion") or "").count("/") > 1:
@@ -210,13 +223,11 @@ def decode_untyped(data: bytes, content_type: str) -> Object:
     prefix = "couldn't get version/kind; json parse error: "
     try:
         tree = parse(data, content_type).tree
-    except gojson.GoJSONError as error:
+    except (gojson.GoJSONError, YAMLError) as error:
         raise BadRequest(f"{prefix}{error}") from error
-    except YAMLError as error:
-        raise BadRequest(str(error)) from error
-    if fault := _type_meta_fault(tree):
-        raise BadRequest(prefix + fault)
-    return tree or {}
+    if not isinstance(tree, dict):
+        raise BadRequest(f"{prefix}json: cannot unmarshal {gojson.type_name(tree)} into an object")
+    return tree
 
 
 def coerce(kind: Kind, decoded: Decoded) -> Decoded:
@@ -264,19 +275,29 @@ def _coerce_meta(kind: Kind, meta: Any, unknown: list[str]) -> Object:
     fault = meta_fault(meta)
     if fault:
         raise BadRequest(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {fault}')
-    pruned: Object = prune(meta or {}, OBJECT_META, unknown, "metadata")
-    # Go reads a null item as the type's zero value.
+    return coerced_meta(meta or {}, unknown)
+
+
+def coerced_meta(meta: Object, unknown: list[str]) -> Object:
+    """Metadata, right in its types, as Go's ObjectMeta keeps it: null and what is empty are absent, unknown fields
+    too (their paths go to `unknown`), a null item is its type's zero value."""
+    texts = {key: meta[key] for key in ("labels", "annotations") if meta.get(key)}
+    filled = {key: {name: value or "" for name, value in members.items()} for key, members in texts.items()}
+    pruned: Object = prune({**meta, **filled}, OBJECT_META, unknown, "metadata")
     for key, zero in (("finalizers", ""), ("ownerReferences", {}), ("managedFields", {})):
         if None in pruned.get(key, ()):
             pruned[key] = [zero if item is None else item for item in pruned[key]]
-    return {key: value for key, value in pruned.items() if value not in ("", {}, []) or key == "managedFields"}
+    return {key: value for key, value in pruned.items() if value not in ("", {}, [])}
 
 
 def strict_error(faults: list[str]) -> str:
     return "strict decoding error: " + ", ".join(faults)
 
 
-def check_faults(faults: list[str], field_validation: str, refuse: Callable[[str], errors.APIError]) -> list[str]:
+Refuse = Callable[[str], errors.APIError]
+
+
+def check_faults(faults: list[str], field_validation: str, refuse: Refuse) -> list[str]:
     """The warnings that these faults give; with Strict raises what `refuse` makes of them."""
     if not faults or field_validation == "Ignore":
         return []
@@ -285,18 +306,24 @@ def check_faults(faults: list[str], field_validation: str, refuse: Callable[[str
     return [line.strip() for fault in faults for line in fault.removeprefix(_YAML_FAULT).split("\n") if line]
 
 
-def dedup_owners(meta: Object) -> str:
-    """Drops owner references whose uid occurred before, in place; returns a warning, or ""."""
-    owners = meta.get("ownerReferences")
-    if not owners:
-        return ""
-    seen: dict[str, Object] = {}
-    repeated = [owner.get("uid", "") for owner in owners if seen.setdefault(owner.get("uid", ""), owner) is not owner]
+def dedup_owners(meta: Object, when: str = "") -> str:
+    """Drops owner references that repeat an earlier one, in place; returns a warning, or "". A patch's are dropped
+    `when` its result has gone through mutating admission."""
+    kept: list[Object] = []
+    repeated = []
+    for owner in meta.get("ownerReferences") or ():
+        if owner in kept:
+            repeated.append(owner.get("uid", ""))
+        else:
+            kept.append(owner)
     if not repeated:
         return ""
-    meta["ownerReferences"] = list(seen.values())
+    meta["ownerReferences"] = kept
     return (
-        ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may "
-        "reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: "
-        + ", ".join(dict.fromkeys(repeated))
+        f".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and "
+        "may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: "
+        + ", ".join(repeated)
     )
+
+
+AFTER_ADMISSION = " after mutating admission happens"

@@ -15,12 +15,12 @@ from apiserver.machinery.fieldset import (
     FieldSet,
     difference,
     from_fields,
-    intersection,
     parse,
     recursive_difference,
     union,
 )
-from apiserver.machinery.fieldtype import MapType, TypedError, equal, type_of
+from apiserver.machinery.fieldtype import MapType, TypedError, equal, same, type_of
+from apiserver.machinery.typecheck import check
 from apiserver.machinery.typed import Comparison, compare, reconciled
 
 APPLY, UPDATE = "Apply", "Update"
@@ -151,10 +151,19 @@ def track_update(live: Object | None, new: Object, schema: Object, write: Write)
     if not managed and live is not None:
         return new
     before = with_managed(live, {}) if live else {}
+    of = type_of(schema)
     try:
-        return with_managed(new, updated(managed, before, new, type_of(schema), write))
+        _check_ignored(before, new, of, write.reset)
+        return with_managed(new, updated(managed, before, new, of, write))
     except TypedError:
         return new
+
+
+def _check_ignored(live: Object, new: Object, of: MapType, reset: FieldPaths) -> None:
+    """What the endpoint does not write must fit its type all the same: nothing else looks at it. Raises TypedError."""
+    for name, *_ in reset:
+        if name in new and not same(live.get(name), new[name]):
+            check({name: new[name]}, of, duplicates=True)
 
 
 def _current(live: Object | None, new: Object, subresource: str) -> Managed:
@@ -162,7 +171,7 @@ def _current(live: Object | None, new: Object, subresource: str) -> Managed:
     requested = new["metadata"].get("managedFields")
     present = live["metadata"].get("managedFields") if live else None
     if not subresource and requested != present:
-        if requested in ([], [{}]):
+        if requested == [{}]:
             return {}
         managed = _decode_or_none(requested)
         if managed:
@@ -181,23 +190,13 @@ def updated(managed: Managed, live: Object, new: Object, of: MapType, write: Wri
     """The managers after an update. Raises TypedError."""
     changes = changes_between(live, new, of, write.reset)
     changed = union(changes.modified, changes.added)
-    is_scale = write.subresource == "scale"
-    if is_scale and not _owned(managed, union(changed, changes.removed)):
-        return managed
     kept = without(known(managed, of, write.api_version), changed, changes.removed)
     own = difference(changed, _UNOWNED)
     if own:
-        # kube-apiserver maps /scale's entries through another object and loses their times on the way.
-        time = "" if is_scale else write.now
-        entry = Entry(write.manager or "unknown", UPDATE, write.api_version, write.subresource, own, time)
+        entry = Entry(write.manager or "unknown", UPDATE, write.api_version, write.subresource, own, write.now)
         previous = kept.get(key_of(entry))
         kept[key_of(entry)] = entry._replace(fields=union(own, previous.fields)) if previous else entry
     return _capped(kept)
-
-
-def _owned(managed: Managed, fields: FieldSet) -> bool:
-    """Does any manager own one of the fields? Scaling what nobody owns is not tracked."""
-    return any(intersection(entry.fields, fields) for entry in managed.values())
 
 
 def changes_between(live: Object, new: Object, of: MapType, reset: FieldPaths) -> Comparison:

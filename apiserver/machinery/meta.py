@@ -2,13 +2,15 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from apiserver.machinery.errors import Object
+from apiserver.machinery.schema import INT_OR_STRING, PRESERVE
 
 int32 = Annotated[int, Field(json_schema_extra={"format": "int32"})]
 int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
 timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+IntOrString = Annotated[int | str, WithJsonSchema({INT_OR_STRING: True})]
 
 
 def ListMap(*keys: str) -> Any:
@@ -19,6 +21,12 @@ def ListMap(*keys: str) -> Any:
 
 ListSet = Field(json_schema_extra={"x-kubernetes-list-type": "set"})
 """A list of distinct scalars, owned one by one."""
+
+AtomicMap = Field(json_schema_extra={"x-kubernetes-map-type": "atomic"})
+"""An object that is owned and replaced as a whole, as lists without a marker are."""
+
+Nullable = Field(json_schema_extra={"nullable": True})
+"""A field in which null is a value of its own rather than an absent field."""
 
 
 class Condition(BaseModel):
@@ -53,7 +61,7 @@ _MANAGED_FIELDS_ENTRY: Object = {
     "properties": {
         "apiVersion": _STRING,
         "fieldsType": _STRING,
-        "fieldsV1": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+        "fieldsV1": {"type": "object", PRESERVE: True},
         "manager": _STRING,
         "operation": _STRING,
         "subresource": _STRING,

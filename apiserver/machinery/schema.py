@@ -19,6 +19,7 @@ from apiserver.machinery import errors
 from apiserver.machinery.errors import FieldError, Object
 
 PRESERVE = "x-kubernetes-preserve-unknown-fields"
+INT_OR_STRING = "x-kubernetes-int-or-string"
 SCHEMALESS: Object = {"type": "object", PRESERVE: True}
 _KEPT = frozenset(
     (
@@ -69,6 +70,8 @@ def _structural(node: Object, definitions: Object, where: str) -> Object:
         rest = {k: v for k, v in node.items() if k != "allOf"}
         return _structural({**node["allOf"][0], **rest}, definitions, where)
     schema = {key: value for key, value in node.items() if key in _KEPT or key.startswith("x-kubernetes-")}
+    if "default" in schema:
+        schema["default"] = _without_nulls(schema["default"])
     if schema.get("default", ...) is None:
         del schema["default"]
     for bound, name in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
@@ -78,6 +81,15 @@ def _structural(node: Object, definitions: Object, where: str) -> Object:
         schema["enum"] = [node["const"]]
     _add_children(schema, node, definitions, where)
     return schema
+
+
+def _without_nulls(value: Any) -> Any:
+    """A default in which null stands for absent."""
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _without_nulls(member) for key, member in value.items() if member is not None}
 
 
 def _optional(node: Object, where: str) -> Object:
@@ -92,9 +104,11 @@ def _add_children(schema: Object, node: Object, definitions: Object, where: str)
     if "properties" in node:
         properties = node["properties"].items()
         schema["properties"] = {k: _structural(v, definitions, f"{where}.{k}") for k, v in properties}
+        if node.get("additionalProperties") is True:
+            schema[PRESERVE] = True
     elif isinstance(node.get("additionalProperties"), dict):
         schema["additionalProperties"] = _structural(node["additionalProperties"], definitions, where)
-    elif node.get("type") == "object" or ("type" not in node and "enum" not in node):
+    elif node.get("type") == "object" or not node.keys() & {"type", "enum", INT_OR_STRING}:
         schema["type"] = "object"
         schema[PRESERVE] = True
     if "items" in node:
@@ -109,17 +123,36 @@ def prune(value: Any, schema: Object, unknown: list[str], path: str = "") -> Any
     if isinstance(value, list):
         items = schema.get("items")
         if items is None:
-            return _copied(value)
+            return copied(value)
         return [prune(item, items, unknown, f"{path}[{index}]") for index, item in enumerate(value)]
-    # JSON has no integers: 1.0 and 1e3 are whole numbers too.
-    return int(value) if isinstance(value, float) and schema.get("type") == "integer" and value.is_integer() else value
+    return _scalar(value, schema)
 
 
-def _copied(value: Any) -> Any:
-    """copy.deepcopy for JSON, several times as fast."""
+def _scalar(value: Any, schema: Object) -> Any:
+    # JSON has no integers: 1.0 and 1e3 are whole numbers too, and Go writes them as such.
+    if isinstance(value, float) and value.is_integer() and schema.get("type", "number") in ("integer", "number"):
+        return int(value) if abs(value) < _MAX_WHOLE else value
+    return value
+
+
+_MAX_WHOLE = 2**63
+
+
+def with_integers(value: Any, schema: Object) -> Any:
+    """A copy of `value` with whole numbers as such, whatever way they were written."""
     if isinstance(value, dict):
-        return {key: _copied(member) for key, member in value.items()}
-    return [_copied(item) for item in value] if isinstance(value, list) else value
+        properties, rest = schema.get("properties", {}), schema.get("additionalProperties") or {}
+        return {key: with_integers(member, properties.get(key, rest)) for key, member in value.items()}
+    if isinstance(value, list):
+        return [with_integers(item, schema.get("items") or {}) for item in value]
+    return _scalar(value, schema)
+
+
+def copied(value: Any) -> Any:
+    """copy.deepcopy for JSON, several times as fast; whole numbers become integers."""
+    if isinstance(value, dict):
+        return {key: copied(member) for key, member in value.items()}
+    return [copied(item) for item in value] if isinstance(value, list) else _scalar(value, {})
 
 
 def _prune_object(value: Object, schema: Object, unknown: list[str], path: str) -> Object:
@@ -134,19 +167,20 @@ def _prune_object(value: Object, schema: Object, unknown: list[str], path: str) 
             if member is not None or child.get("nullable"):
                 pruned[key] = prune(member, child, unknown, at)
         elif preserved:
-            pruned[key] = _copied(member)
+            pruned[key] = copied(member)
         else:
             unknown.append(at)
     return pruned
 
 
 def apply_defaults(value: Any, schema: Object) -> None:
-    """Fills absent fields that have a default, in place; a default below an absent object is not reached."""
+    """Fills absent fields that have a default, in place; a default below an absent object is not reached. Null is
+    absent too where the schema does not allow it."""
     if isinstance(value, dict):
         properties: Mapping[str, Object] = schema.get("properties", {})
         for key, child in properties.items():
-            if key not in value and "default" in child:
-                value[key] = _copied(child["default"])
+            if "default" in child and value.get(key) is None and not (key in value and child.get("nullable")):
+                value[key] = copied(child["default"])
             if key in value:
                 apply_defaults(value[key], child)
         rest = schema.get("additionalProperties")
@@ -165,9 +199,9 @@ def validate(value: Any, schema: Object, path: str = "") -> Iterator[FieldError]
 
 
 def _validate_value(value: Any, schema: Object, path: str) -> Iterator[FieldError]:
-    actual = type_of(value)
-    if actual != schema.get("type", actual):
-        yield from _validate_type(actual, schema, path)
+    actual, expected = type_of(value), _expected_type(schema)
+    if expected not in (actual, ""):
+        yield from _validate_type(actual, expected, schema, path)
     if actual == "string":
         yield from _validate_string(value, schema, path)
     elif actual == "array":
@@ -180,10 +214,18 @@ def _validate_value(value: Any, schema: Object, path: str) -> Iterator[FieldErro
         yield from _validate_object(value, schema, path)
 
 
-def _validate_type(actual: str, schema: Object, path: str) -> Iterator[FieldError]:
+def _expected_type(schema: Object) -> str:
+    """The name of the type that a value must have, "" where any will do."""
+    expected: str = schema.get("type", "")
+    return _INT_OR_STRING_TYPES if not expected and schema.get(INT_OR_STRING) else expected
+
+
+_INT_OR_STRING_TYPES = "integer,string"
+
+
+def _validate_type(actual: str, expected: str, schema: Object, path: str) -> Iterator[FieldError]:
     """`actual` is another type than the schema's."""
-    expected = schema["type"]
-    if (actual == "integer" and expected == "number") or (actual == "null" and schema.get("nullable")):
+    if actual in _ALSO.get(expected, ()) or (actual == "null" and schema.get("nullable")):
         return
     # A format stands for the type, except before what can have any format.
     if "format" in schema and actual in _GO_FORMATS:
@@ -205,6 +247,7 @@ _TYPES = {
     list: "array",
     type(None): "null",
 }
+_ALSO = {"number": ("integer",), _INT_OR_STRING_TYPES: ("integer", "string")}
 _GO_FORMATS = {"boolean": "", "integer": "int64", "number": "float64", "object": ""}
 
 
@@ -258,12 +301,12 @@ def _repeated(value: list[Any], schema: Object, path: str) -> Iterator[FieldErro
     identities: list[Any] = value
     if schema.get("x-kubernetes-list-type") == "map":
         for index, item in enumerate(value):
-            if not isinstance(item, dict):
+            if not isinstance(item, dict | None):
                 text = "must be an object for an array of list-type map"
                 yield errors.invalid(f"{path}[{index}]", item, text)
                 return
         keys = schema.get("x-kubernetes-list-map-keys", ())
-        identities = [{key: item[key] for key in keys if key in item} for item in value]
+        identities = [{key: item[key] for key in keys if key in item} if item else {} for item in value]
     elif schema.get("x-kubernetes-list-type") != "set":
         return
     seen: Counter[bytes] = Counter()

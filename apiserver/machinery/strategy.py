@@ -4,11 +4,11 @@ All are pure: clock and ids come as arguments, objects are JSON trees that the c
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from apiserver.machinery import errors
-from apiserver.machinery.errors import FieldError, Invalid, Object
+from apiserver.machinery.errors import BadRequest, FieldError, Invalid, Object
 from apiserver.machinery.gofmt import go_type, go_value
 from apiserver.machinery.jsonpath import simple_keys
 from apiserver.machinery.kind import Kind
@@ -42,13 +42,32 @@ def wipe_system_fields(meta: Object) -> None:
         meta.pop(field, None)
 
 
+def check_namespace(kind: Kind, obj: Object, namespace: str) -> None:
+    """Fills in the request's namespace; a cluster-scoped object has none. Raises BadRequest for another one."""
+    meta = obj["metadata"]
+    if not kind.namespaced:
+        meta.pop("namespace", None)
+    elif meta.setdefault("namespace", namespace) != namespace:
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+
+
+def check_name(obj: Object, wanted: str) -> None:
+    """Raises BadRequest unless the object is the one that the request is about."""
+    name = obj["metadata"].get("name", "")
+    if not name:
+        raise BadRequest(f"the name of the object ({wanted} based on URL) was undeterminable: name must be provided")
+    if name != wanted:
+        raise BadRequest(f"the name of the object ({name}) does not match the name on the URL ({wanted})")
+
+
 def before_create(kind: Kind, obj: Object, *, now: str, uid: str) -> None:
     """Fills what the server sets, drops status, then raises Invalid unless the object is valid."""
     meta = obj["metadata"]
     meta["uid"], meta["creationTimestamp"], meta["generation"] = uid, now, 1
     if kind.status_subresource:
         obj.pop("status", None)
-    found = _validate_object(kind, obj, None, validate_meta(meta, kind.namespaced))
+    faults = [*validate_meta(meta, kind.namespaced), *validate(obj, kind.schema)]
+    found = _validate_object(kind, obj, None, [*faults, *_validate_scale(kind, obj, "")])
     _raise_invalid(kind, meta.get("name", ""), found)
 
 
@@ -59,7 +78,9 @@ def before_update(kind: Kind, new: Object, old: Object, subresource: str = "") -
     _restore_system_fields(meta, before)
     if _spec_of(kind, new) != _spec_of(kind, old):
         meta["generation"] = before.get("generation", 0) + 1
-    found = _validate_object(kind, new, old, validate_meta_update(meta, before))
+    in_schema = _validate_status(kind, new) if subresource == "status" else validate(new, kind.schema)
+    faults = [*validate_meta_update(meta, before), *in_schema, *_validate_scale(kind, new, subresource)]
+    found = _validate_object(kind, new, old, faults)
     _raise_invalid(kind, meta.get("name", ""), found)
     return new
 
@@ -97,10 +118,8 @@ def _spec_of(kind: Kind, obj: Object) -> Object:
 
 
 def _validate_object(kind: Kind, obj: Object, old: Object | None, found: list[FieldError]) -> list[FieldError]:
-    """`found` in metadata, then what the schema finds; the models' and the kind's own rules see only objects that are
-    right so far."""
-    found += validate(obj, kind.schema)
-    found += _validate_scale(kind, obj)
+    """`found` in metadata and by the schema, then what the models' and the kind's own rules find: they see only
+    objects that are right so far."""
     if not found:
         for name, model in (("spec", kind.spec), ("status", kind.status)):
             if model is not None and name in obj:
@@ -110,32 +129,64 @@ def _validate_object(kind: Kind, obj: Object, old: Object | None, found: list[Fi
     return found
 
 
-def _validate_scale(kind: Kind, obj: Object) -> list[FieldError]:
+def _validate_status(kind: Kind, obj: Object) -> Iterator[FieldError]:
+    """/status looks at nothing else, and its texts name members from there on."""
+    if "status" in obj:
+        schema = kind.schema.get("properties", {}).get("status", {})
+        for fault in validate(obj["status"], schema):
+            below = "" if fault.field in ("", "<nil>") else f".{fault.field}"
+            yield replace(fault, field=f"status{below}")
+
+
+def _validate_scale(kind: Kind, obj: Object, subresource: str) -> Iterator[FieldError]:
     """What /scale reads must be there in the right types (apiextensions `customresource/validator.go`)."""
-    paths = (kind.scale.spec_replicas, kind.scale.status_replicas) if kind.scale else ()
-    return [fault for path in paths for fault in _validate_count(obj, path)]
+    if kind.scale is None:
+        return
+    if subresource != "status":
+        yield from _validate_count(obj, kind.scale.spec_replicas)
+    yield from _validate_count(obj, kind.scale.status_replicas)
+    if kind.scale.selector:
+        yield from _validate_selector(obj, kind.scale.selector)
 
 
 def _validate_count(obj: Object, path: str) -> Iterator[FieldError]:
-    value: Any = obj
-    for key in simple_keys(path):
-        if not isinstance(value, dict):
-            yield _inaccessible(path, value, "map[string]interface{}")
-            return
-        if key not in value:
-            return
-        value = value[key]
-    if not isinstance(value, int) or isinstance(value, bool):
-        yield _inaccessible(path, value, "int64")
-    elif value < 0:
+    value, fault = _read(obj, path, "int64")
+    if fault:
+        yield errors.invalid(path, 0, fault)
+    elif value is not None and value < 0:
         yield errors.invalid(path, value, "should be a non-negative integer")
-    elif value > _MAX_INT32:
+    elif value is not None and value > _MAX_INT32:
         yield errors.invalid(path, value, f"should be less than or equal to {_MAX_INT32}")
 
 
-def _inaccessible(path: str, value: Any, expected: str) -> FieldError:
-    found = f"{go_value(value)} is of the type {go_type(value)}, expected {expected}"
-    return errors.invalid(path, 0, f"{path} accessor error: {found}")
+def _validate_selector(obj: Object, path: str) -> Iterator[FieldError]:
+    _, fault = _read(obj, path, "string")
+    if fault:
+        yield errors.invalid(path, "", fault)
+
+
+def _read(obj: Object, path: str, expected: str) -> tuple[Any, str]:
+    """(the value at a path, None where there is none; why it cannot be had as Go's `expected`)."""
+    keys = simple_keys(path)
+    value: Any = obj
+    for depth, key in enumerate(keys, 1):
+        if value is None:
+            return None, ""
+        if not isinstance(value, dict):
+            return None, _not_of(keys[:depth], value, "map[string]interface{}")
+        if key not in value:
+            return None, ""
+        value = value[key]
+    fits = isinstance(value, _GO_TYPES[expected]) and not isinstance(value, bool)
+    return (value, "") if fits else (None, _not_of(keys, value, expected))
+
+
+_GO_TYPES: dict[str, type] = {"int64": int, "string": str}
+
+
+def _not_of(keys: Sequence[str], value: Any, expected: str) -> str:
+    path = "".join(f".{key}" for key in keys)
+    return f"{path} accessor error: {go_value(value)} is of the type {go_type(value)}, expected {expected}"
 
 
 def _raise_invalid(kind: Kind, name: str, found: Sequence[FieldError]) -> None:
@@ -173,11 +224,6 @@ def before_delete(obj: Object, options: DeleteOptions, *, now: str) -> Object | 
 
 def deletion_finalizers(present: Sequence[str], options: DeleteOptions) -> list[str]:
     """The finalizers after the propagation policy is applied; without one, what was set before is kept."""
-    wanted = _wanted_finalizers(present, options)
-    return list(present) if set(wanted) == set(present) else wanted
-
-
-def _wanted_finalizers(present: Sequence[str], options: DeleteOptions) -> list[str]:
     rest = [name for name in present if name not in ("orphan", "foregroundDeletion")]
     if options.orphan_dependents is not None:
         return [*rest, "orphan"] if options.orphan_dependents else rest

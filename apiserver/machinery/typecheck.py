@@ -9,11 +9,14 @@ from apiserver.machinery.fieldtype import LIST, MAP, SCALAR, ListType, MapType, 
 from apiserver.machinery.gofmt import go_syntax, go_type, go_value
 
 
-def check(value: Object, of: MapType) -> None:
-    """Raises TypedError with every fault: unknown fields, wrong types, repeated items."""
-    faults = list(_check_members(value, of, ""))
+def check(value: Object, of: MapType, *, duplicates: bool = False) -> None:
+    """Raises TypedError with every fault: unknown fields, wrong types, repeated items unless `duplicates` may be."""
+    faults = [fault for fault in _check_members(value, of, "") if not (duplicates and _DUPLICATE in fault)]
     if faults:
         raise TypedError(faults[0] if len(faults) == 1 else "\n  ".join(["errors:", *faults]))
+
+
+_DUPLICATE = "duplicate entries"
 
 
 def _fault(path: str, text: str) -> str:
@@ -55,7 +58,7 @@ def _check_items(items: list[Any], of: ListType, path: str) -> Iterator[str]:
                 return
             at = element_text(key)
             if key in seen:
-                yield _fault(path, f"duplicate entries for key {at}")
+                yield _fault(path, f"{_DUPLICATE} for key {at}")
             seen.add(key)
         yield from _check(item, of.items, path + at)
 

@@ -107,7 +107,8 @@ def validate_meta_update(new: Object, old: Object) -> list[FieldError]:
         *_validate_annotations(new.get("annotations") or {}),
         *_validate_owners(new.get("ownerReferences") or []),
     ]
-    return [*_validate_kept(new, old), *changeable] * 2 + changeable
+    by_schema = [*changeable, *_validate_finalizers(new.get("finalizers") or [])]
+    return [*_validate_kept(new, old), *changeable] * 2 + by_schema
 
 
 def _validate_kept(new: Object, old: Object) -> list[FieldError]:

@@ -12,12 +12,11 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
 
-from apiserver.machinery import continuation, errors, managedfields, strategy
+from apiserver.machinery import codec, continuation, errors, managedfields, strategy
 from apiserver.machinery.apply import apply
 from apiserver.machinery.errors import APIError, Object
 from apiserver.machinery.kind import Kind
-from apiserver.machinery.meta import OBJECT_META
-from apiserver.machinery.schema import apply_defaults, prune
+from apiserver.machinery.schema import apply_defaults, with_integers
 from apiserver.machinery.strategy import DeleteOptions
 from apiserver.registry.item import Item, WatchEvent, at_revision, item_of, to_stored, watch_event
 from apiserver.registry.options import ItemList, ListOptions, WatchOptions, WriteOptions
@@ -25,7 +24,6 @@ from apiserver.registry.selection import (
     Matches,
     Position,
     check_integer,
-    check_name,
     matcher,
     narrowed,
     parse_resource_version,
@@ -36,6 +34,7 @@ from storage.interface import KeyValue, Page, Progress, RevisionConflict, Storag
 
 Change = Callable[[Object], Object]
 AdmitCreate = Callable[[Object], Awaitable[None]]
+Authorize = Callable[[], Awaitable[None]]
 _NAME_ATTEMPTS = 8
 _SELECTED_PAGE = 500
 # What each endpoint does not own (wire.md 5.6).
@@ -73,8 +72,6 @@ class Store:
         self._clock = clock
 
     def _key(self, namespace: str, name: str) -> str:
-        """Raises BadRequest for a name that no object can have."""
-        check_name(name)
         return self._range(namespace) + name
 
     def _range(self, namespace: str) -> str:
@@ -94,10 +91,9 @@ class Store:
 
     async def list(self, namespace: str = "", options: ListOptions = ListOptions()) -> ItemList:
         """One page, selected and in key order. Raises Expired for a revision or token whose history is gone."""
-        namespace = narrowed(namespace, options.field_selector)
-        prefix = self._range(namespace)
+        prefix = self._range(narrowed(namespace, options.field_selector))
         matches = matcher(options.label_selector, options.field_selector)
-        at = position(options, across_namespaces=self.kind.namespaced and not namespace)
+        at = position(options)
         with translated_continue(at.start):
             if matches is not None and at.limit:
                 return await self._selected_page(prefix, at, matches)
@@ -155,8 +151,10 @@ class Store:
                 continue
         raise errors.AlreadyExists.generated(self.kind.resource, meta["name"])
 
-    async def _insert(self, obj: Object, options: WriteOptions) -> Item:
+    async def _insert(self, obj: Object, options: WriteOptions, authorize: Authorize | None = None) -> Item:
         strategy.before_create(self.kind, obj, now=self._now(), uid=str(uuid.uuid4()))
+        if authorize is not None:
+            await authorize()
         meta = obj["metadata"]
         key = self._key(meta.get("namespace", ""), meta["name"])
         with translated():
@@ -202,43 +200,41 @@ class Store:
         subresource of a missing object."""
 
         def prepare(live: Object) -> Object:
-            return self._finish(self._merge(live, config, options, subresource), live, subresource)
+            return self._finish(self._merge(live, namespace, name, config, options, subresource), live, subresource)
 
         try:
             return await self._guaranteed_update(namespace, name, prepare, options), False
         except errors.NotFound:
             if subresource:
                 raise
-        return await self._apply_create(namespace, name, config, options), True
+        new = self._merge(None, namespace, name, config, options, "")
+        if version := new["metadata"].get("resourceVersion"):
+            check_integer(version)
+        strategy.wipe_system_fields(new["metadata"])
+        await self._admit_create(new)
+        # Who may not create learns it last, as from kube-apiserver.
+        return await self._insert(new, options, options.authorize_create), True
 
-    def _merge(self, live: Object | None, config: Object, options: WriteOptions, subresource: str) -> Object:
+    def _merge(
+        self, live: Object | None, namespace: str, name: str, config: Object, options: WriteOptions, subresource: str
+    ) -> Object:
         new = apply(
             live,
-            config,
+            with_integers(config, self.kind.schema),
             kind_name=self.kind.kind,
             schema=self.kind.schema,
-            write=self._write(options, subresource),
+            write=self.write(options, subresource),
             force=options.force,
         )
-        # A null is an absent member, as in a decoded body.
-        meta = prune(new.pop("metadata"), OBJECT_META, [], "metadata")
-        new = {**prune(new, self.kind.schema, []), "metadata": meta}
+        new["metadata"] = codec.coerced_meta(new["metadata"], [])
         apply_defaults(new, self.kind.schema)
-        return new
-
-    async def _apply_create(self, namespace: str, name: str, config: Object, options: WriteOptions) -> Item:
-        if options.authorize_create is not None:
-            await options.authorize_create()
-        new = self._merge(None, config, options, "")
         uid = new["metadata"].get("uid")
-        if uid:
+        if live is None and uid:
             text = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
             raise errors.Conflict.of(self.kind.resource, name, text)
-        strategy.wipe_system_fields(new["metadata"])
-        if self.kind.namespaced:
-            new["metadata"]["namespace"] = namespace
-        await self._admit_create(new)
-        return await self._insert(new, options)
+        strategy.check_namespace(self.kind, new, namespace)
+        strategy.check_name(new, name)
+        return new
 
     async def _guaranteed_update(self, namespace: str, name: str, prepare: Change, options: WriteOptions) -> Item:
         """Starts from the cache's copy; whatever a stale copy leads to is tried again on the storage's."""
@@ -263,7 +259,8 @@ class Store:
     async def _replace(self, kv: KeyValue, prepare: Change, options: WriteOptions, fresh: bool) -> Item:
         new = prepare(item_of(kv).object)
         if strategy.is_finalized(new):
-            return await self._remove(kv, new, options.dry_run)
+            await self._remove(kv, new, options.dry_run)
+            return Item(at_revision(new, kv.mod_revision))
         stored = to_stored(new)
         if stored == kv.value:
             if not fresh:
@@ -281,9 +278,13 @@ class Store:
         return Item(at_revision(last, revision))
 
     def _track(self, live: Object | None, new: Object, options: WriteOptions, subresource: str) -> Object:
-        return managedfields.track_update(live, new, self.kind.schema, self._write(options, subresource))
+        if subresource == "scale":
+            # The Scale's own owners have been carried over already.
+            return new
+        return managedfields.track_update(live, new, self.kind.schema, self.write(options, subresource))
 
-    def _write(self, options: WriteOptions, subresource: str) -> managedfields.Write:
+    def write(self, options: WriteOptions, subresource: str) -> managedfields.Write:
+        """Who writes what, now."""
         reset = _RESET[subresource] if self.kind.status_subresource else frozenset[tuple[str, ...]]()
         return managedfields.Write(options.field_manager, self.kind.api_version, subresource, self._now(), reset)
 

@@ -173,7 +173,7 @@ def test_fields_that_the_endpoint_resets_are_not_owned() -> None:
         ),
         (
             {**config(), "apiVersion": "g/v2"},
-            f"Incorrect version specified in apply patch. Specified patch version: g/v2, expected: {VERSION}",
+            "invalid object type: g/v2, Kind=Thing",
         ),
         ({**config(), "kind": "Other"}, f"invalid object type: {VERSION}, Kind=Other"),
     ],

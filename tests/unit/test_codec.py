@@ -158,10 +158,18 @@ def test_nulls_in_metadata() -> None:
 
 
 def test_empty_metadata_members() -> None:
-    """Empty strings, lists and maps are left out; an empty list of managed fields asks to forget them."""
+    """Empty strings, lists and maps are left out."""
     meta = {"name": "a", "labels": {}, "finalizers": [], "resourceVersion": "", "managedFields": []}
 
-    assert decode(body(metadata=meta)).tree["metadata"] == {"name": "a", "managedFields": []}
+    assert decode(body(metadata=meta)).tree["metadata"] == {"name": "a"}
+
+
+def test_null_labels() -> None:
+    """A null label or annotation is empty text."""
+    meta = {"name": "a", "labels": {"x": None}, "annotations": {"y": None, "z": "1"}}
+
+    decoded = decode(body(metadata=meta)).tree["metadata"]
+    assert decoded == {"name": "a", "labels": {"x": ""}, "annotations": {"y": "", "z": "1"}}
 
 
 WRONG_METADATA: list[tuple[Any, str]] = [
@@ -319,14 +327,14 @@ def test_deep_json() -> None:
 
 
 def test_dedup_owners() -> None:
-    """Owner references with a uid that occurred before are dropped; the warning names each such uid once."""
-    owners = [{"uid": uid, "name": name} for uid, name in (("1", "a"), ("1", "b"), ("2", "c"), ("1", "d"))]
+    """Owner references that repeat an earlier one are dropped; the warning names the uid of each."""
+    owners = [{"uid": uid, "name": name} for uid, name in (("1", "a"), ("1", "a"), ("1", "b"), ("2", "c"), ("1", "a"))]
     meta: Object = {"ownerReferences": owners}
 
     assert codec.dedup_owners(meta) == (
         ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may "
-        "reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: 1"
+        "reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: 1, 1"
     )
-    assert [owner["name"] for owner in meta["ownerReferences"]] == ["a", "c"]
+    assert [owner["name"] for owner in meta["ownerReferences"]] == ["a", "b", "c"]
     assert codec.dedup_owners(meta) == ""
     assert codec.dedup_owners({}) == ""

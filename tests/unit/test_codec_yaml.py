@@ -60,7 +60,6 @@ def test_yaml_aliases() -> None:
 @pytest.mark.parametrize(
     ("data", "text"),
     [
-        (b"a: 1\n---\nb: 2", "but found another document"),
         (b"a: &x [*x]", "found unconstructable recursive node"),
         (b"a: !!python/object:os.system x", "could not determine a constructor"),
         (b"a: !!binary aGk=", "not JSON serializable"),
@@ -86,3 +85,20 @@ def test_deep_yaml(data: bytes) -> None:
     """Nesting that would overflow the stack of the C library is refused."""
     with pytest.raises(YAMLError, match="exceeded max depth"):
         parse_yaml(data)
+
+
+def test_only_the_first_document_counts() -> None:
+    """What follows it is not even read."""
+    assert parse_yaml(b"a: 1\n---\nb: [") == ({"a": 1}, [])
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [(b"a: b: c", ""), (b"x: 1\na: b: c", "line 2: "), (b"a: 1\nb: [1\nc: 2\n", "line 2: "), (b"a: {", "line 1: ")],
+)
+def test_faults_name_their_line(data: bytes, line: str) -> None:
+    """Go's reader counts from 0, except while it scans, and does not name the first line."""
+    with pytest.raises(YAMLError) as caught:
+        parse_yaml(data)
+    assert str(caught.value).startswith(f"yaml: {line}")
+    assert ("line" in str(caught.value)) == bool(line)

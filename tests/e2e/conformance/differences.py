@@ -19,10 +19,6 @@ class Difference:
 
 DIFFERENCES: tuple[Difference, ...] = (
     Difference(
-        "on an update kube-apiserver leaves the first segment out of the path in a format's message",
-        {"subresources/status": (5,)},
-    ),
-    Difference(
         "a watch starts at any revision that the server has kept since it started; kube-apiserver's had more revisions "
         "than these before it started",
         {"watches/first-revision": (0, 1)},

@@ -105,10 +105,16 @@ async def test_invalid_apply(store: Store) -> None:
 
 
 async def test_nulls_in_apply(store: Store) -> None:
-    """A null is an absent member, in spec and in metadata."""
+    """A null gets the default where there is one, and is the zero value in metadata."""
     nulls = {**config(color="red", size=None), "metadata": {"name": "a", "labels": {"x": None}, "annotations": None}}
     item, _ = await store.apply("ns", "a", nulls, applier("one"))
 
     assert item.object["spec"] == {"color": "red", "size": 1}
     assert "annotations" not in item.meta
-    assert not item.meta.get("labels")
+    assert item.meta["labels"] == {"x": ""}
+
+
+async def test_nulls_without_a_default(store: Store) -> None:
+    """kube-apiserver refuses them for a custom resource, though the same null in a merge patch removes the field."""
+    with pytest.raises(errors.Invalid, match=r'spec\.color in body must be of type string: "null"'):
+        await store.apply("ns", "a", config(color=None), applier("one"))

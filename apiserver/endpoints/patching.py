@@ -1,0 +1,46 @@
+"""What patches of an object and of its Scale have in common: repeated members, texts of refusal, configurations."""
+
+from collections.abc import Callable
+
+from apiserver.endpoints.exchange import Exchange, off_loop
+from apiserver.machinery import codec, errors, gojson
+from apiserver.machinery.encoding import encode
+from apiserver.machinery.errors import APIError, BadRequest, Invalid, Object, Resource
+from apiserver.machinery.queryoptions import WriteQuery
+
+_UNNAMED = Resource("", "", "")
+
+
+def duplicates(body: bytes) -> list[str]:
+    """Faults for strict decoding; a body that is no JSON is for the patch to refuse."""
+    try:
+        return [f'duplicate field "{path}"' for path in gojson.decode_with_duplicates(body)[1]]
+    except gojson.GoJSONError:
+        return []
+
+
+def refusal(document: Object, as_bytes: Callable[[Object], bytes] = encode) -> Callable[[str], APIError]:
+    """What a patch's result that cannot be taken is answered with: a nameless 422 with the document (wire.md 3.4)."""
+
+    def refuse(text: str) -> APIError:
+        return Invalid.of(_UNNAMED, "", [errors.invalid("patch", as_bytes(document).decode(), text)])
+
+    return refuse
+
+
+async def configuration(exchange: Exchange, body: bytes, options: WriteQuery) -> Object:
+    """The body of an apply. Raises BadRequest."""
+    try:
+        config, repeated = await off_loop(codec.parse_yaml, body)
+    except codec.YAMLError as error:
+        raise BadRequest(f"error decoding YAML: error converting YAML to JSON: {error}") from error
+    if repeated and options.field_validation == "Strict":
+        lines = "\n  ".join(["error converting YAML to JSON: yaml: unmarshal errors:", *repeated])
+        raise BadRequest(f"error strict decoding YAML: {lines}")
+    if options.field_validation != "Ignore":
+        exchange.warn(*repeated)
+    if not isinstance(config, dict | None):
+        text = "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal"
+        into = "into Go value of type map[string]interface {}"
+        raise BadRequest(f"error decoding YAML: {text} {gojson.type_name(config)} {into}")
+    return config or {}
