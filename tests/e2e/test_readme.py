@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import yaml
 
 from tests.controlplane.kubectl import Kubectl
 from tests.controlplane.process import eventually
-from tests.controlplane.server import ROOT, Standalone
+from tests.controlplane.server import ROOT, Standalone, with_kinds
 
 README = (ROOT / "README.md").read_text()
 SOON = 30.0
@@ -20,11 +19,8 @@ SOON = 30.0
 @pytest.fixture
 def extended(tmp_path: Path) -> Iterator[Standalone]:
     """A server with the README's second kind in its folder of kinds."""
-    for package in ("apiserver", "storage", "reconciler"):
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "apiserver" / "kinds" / "tile.py").write_text(_block("python"))
     server = Standalone(tmp_path / "run")
-    server.root = tmp_path
+    server.root = with_kinds(tmp_path, {"tile": _block("python")})
     with server:
         yield server
 
