@@ -132,6 +132,18 @@ def test_foreground_goes_all_the_way_down(cluster: Kubectl) -> None:
         _await_gone(cluster, "website", name)
 
 
+def test_foreground_of_a_circle(cluster: Kubectl) -> None:
+    """Two Websites that own and block each other are both deleted."""
+    one = _make(cluster, "website", "one")
+    other = _make(cluster, "website", "other", [_reference(one)])
+    patch = orjson.dumps({"metadata": {"ownerReferences": [_reference(other)]}}).decode()
+    cluster("patch", "website", "one", "--type=merge", f"--patch={patch}")
+    _await_collector(cluster, "website")
+    _delete(cluster, "website", "one", "foreground")
+    for name in ("one", "other"):
+        _await_gone(cluster, "website", name)
+
+
 @pytest.mark.parametrize("dependent", ["website", "configmap"])
 def test_one_of_two_owners(cluster: Kubectl, dependent: str) -> None:
     """Whoever has another owner loses the reference to the one that is gone, and stays."""

@@ -36,6 +36,26 @@ func together(write func(writer int)) {
 	all.Wait()
 }
 
+// increment adds one to an annotation, in the way of a client that reads, changes and updates.
+func (p *probe) increment(name string) error {
+	object, err := p.websites().Get(p.ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	count, _ := strconv.Atoi(object.GetAnnotations()["count"])
+	object.SetAnnotations(map[string]string{"count": strconv.Itoa(count + 1)})
+	_, err = p.websites().Update(p.ctx, object, metav1.UpdateOptions{})
+	return err
+}
+
+// count is what the increments have come to.
+func (p *probe) count(name string) int64 {
+	p.Helper()
+	count, err := strconv.ParseInt(p.get(name).GetAnnotations()["count"], 10, 64)
+	p.must(err)
+	return count
+}
+
 // Of many clients that read, increment and update the same annotation, none's increment is lost.
 func TestRetryOnConflict(t *testing.T) {
 	p := start(t)
@@ -43,13 +63,7 @@ func TestRetryOnConflict(t *testing.T) {
 	var conflicts atomic.Int64
 	together(func(int) {
 		err := retry.RetryOnConflict(patience, func() error {
-			object, err := p.websites().Get(p.ctx, "site", metav1.GetOptions{})
-			if err != nil {
-				return err
-			}
-			count, _ := strconv.Atoi(object.GetAnnotations()["count"])
-			object.SetAnnotations(map[string]string{"count": strconv.Itoa(count + 1)})
-			_, err = p.websites().Update(p.ctx, object, metav1.UpdateOptions{})
+			err := p.increment("site")
 			if errors.IsConflict(err) {
 				conflicts.Add(1)
 			}
@@ -59,8 +73,7 @@ func TestRetryOnConflict(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	count := p.get("site").GetAnnotations()["count"]
-	p.want(count == strconv.Itoa(writers*each), "%s of %d increments are there", count, writers*each)
+	p.want(p.count("site") == writers*each, "%d of %d increments are there", p.count("site"), writers*each)
 	p.want(conflicts.Load() > 0, "nobody was in another's way: this proves nothing")
 }
 
