@@ -54,6 +54,7 @@ async def serve(settings: Settings) -> None:
             stores = build_stores(served, cacher, settings.etcd_prefix, environment)
             drain = Drain()
             metrics = Metrics(stores.keys())
+            environment.client.observe(metrics.host_request)
             app = application(settings, environment, stores, cacher, storage, drain, metrics)
             config = tls.server_config(app, environment.serving)
             server = _Server(settings, config, drain)

@@ -45,10 +45,16 @@ class ClientError(Exception):
 class Client:
     """One connection pool to one API server. Every method raises ClientError and nothing else."""
 
-    def __init__(self, api: generated.ApiClient, permit: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        api: generated.ApiClient,
+        permit: Callable[[], None] = lambda: None,
+        answered: Callable[[str, str], None] = lambda method, code: None,
+    ) -> None:
         self._api: Any = api
         self._api.user_agent = "extension-apiserver"
         self._permit = permit
+        self._answered = answered
 
     @classmethod
     async def connect(cls, kubeconfig: str = "") -> "Client":
@@ -71,7 +77,11 @@ class Client:
 
     def fenced(self, permit: Callable[[], None]) -> "Client":
         """The same, with its pool, but no write is sent unless `permit`, asked right before, raises no ClientError."""
-        return Client(self._api, permit)
+        return Client(self._api, permit, self._answered)
+
+    def observe(self, answered: Callable[[str, str], None]) -> None:
+        """`answered` is told of each request from now on: its method, and its HTTP code or "<error>"."""
+        self._answered = answered
 
     async def get(self, path: str, **query: str) -> Object:
         return await self._call("GET", path, query)
@@ -129,8 +139,7 @@ class Client:
             await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
             if method != "GET":
                 self._permit()
-            wrapped = await self._api.call_api(method, url, headers, body, _request_timeout=timeout)
-            async with wrapped.response as response:
+            async with await self._sent(method, url, headers, body, timeout) as response:
                 for warning in response.headers.getall("Warning", ()):
                     _log.warning("%s %s: %s", method, path, warning)
                 if response.status >= 400:
@@ -140,6 +149,18 @@ class Client:
             raise _Silent(f"{method} {path}: the answer stopped coming") from error
         except (aiohttp.ClientError, _config.ConfigException, OSError) as error:
             raise ClientError(0, "", f"{method} {path}: {self._unreachable(error)}") from error
+
+    async def _sent(
+        self, method: str, url: str, headers: dict[str, str], body: Object | None, timeout: aiohttp.ClientTimeout
+    ) -> aiohttp.ClientResponse:
+        try:
+            wrapped = await self._api.call_api(method, url, headers, body, _request_timeout=timeout)
+        except (aiohttp.ClientError, OSError):
+            self._answered(method, "<error>")
+            raise
+        response: aiohttp.ClientResponse = wrapped.response
+        self._answered(method, str(response.status))
+        return response
 
     def _unreachable(self, error: Exception) -> str:
         server = urlsplit(self._api.configuration.host).netloc

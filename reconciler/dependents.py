@@ -6,18 +6,28 @@ Rules:
 3. A child of ours is applied when something that we say of it differs; what we do not speak of belongs to others.
 4. One that nobody controls and that carries our labels is adopted (as a ReplicaSet adopts Pods).
 5. Anything else of that name is left alone.
+6. A child that somebody else changes back again and again is put right twenty times, then every five seconds: two that
+   do not agree must not keep a cluster busy.
 """
 
+import asyncio
+import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from apiserver.client import ClientError
 from apiserver.machinery.errors import Object
 from reconciler.informer import key_of
 from reconciler.ownership import controller_of, covers, in_step, is_controlled_by
+from reconciler.ratelimit import Buckets
 
-Action = Literal["unchanged", "created", "updated", "taken", "leftover", "refused"]
+_log = logging.getLogger(__name__)
+
+Action = Literal["unchanged", "created", "updated", "contested", "taken", "leftover", "refused"]
+
+POSTPONED = 5.0
+"""Seconds after which a contested child may be put right again."""
 
 
 class Cluster(Protocol):
@@ -31,11 +41,15 @@ class Cluster(Protocol):
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The child as it is now ({}: there is none), and what was done. "taken": it is somebody else's; "leftover": it
-    belongs to an earlier owner of the same name; "refused": the cluster does not accept it, and says why."""
+    belongs to an earlier owner of the same name; "refused": the cluster does not accept it, and says why; "contested":
+    somebody else keeps changing it, so it waits."""
 
     child: Object
     action: Action
     error: ClientError | None = None
+
+    def __str__(self) -> str:
+        return f"{self.child['kind']} {self.child['metadata']['name']}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +63,7 @@ class Dependents:
     cache: Mapping[str, Object]
     learn: Callable[[Object], None]
     cluster: Cluster
+    repairs: Buckets = field(default_factory=lambda: Buckets(1 / POSTPONED, 20))
 
     async def ensure(self, desired: Object, owner: Object) -> Outcome:
         """Makes the child what it must be. Raises ClientError for what will pass: no answer, 409, 429, 5xx."""
@@ -59,11 +74,11 @@ class Dependents:
                 if is_controlled_by(live, owner) and covers(live, desired):
                     return Outcome(live, "created")
             action = _judge(live, desired, owner, self.manager)
-            return (
-                Outcome(await self._apply(desired, force=True), action)
-                if action == "updated"
-                else Outcome(live, action)
-            )
+            if action != "updated":
+                return Outcome(live, action)
+            if not self.repairs.allow(key_of(desired), asyncio.get_running_loop().time()):
+                return Outcome(live, "contested")
+            return Outcome(await self._apply(desired, force=True), action)
         except ClientError as error:
             if not _is_refusal(error):
                 raise
@@ -72,6 +87,7 @@ class Dependents:
     async def remove(self, child: Object) -> None:
         """Deletes exactly this state of it: one that has changed or gone meanwhile is another reconcile's."""
         meta = child["metadata"]
+        _log.info("removing %s %s, whose owner is gone", self.plural, key_of(child))
         exactly = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
         options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
         try:

@@ -12,7 +12,6 @@ import asyncio
 import logging
 import socket
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +23,7 @@ from apiserver.machinery.errors import Object
 from apiserver.machinery.kind import Kind
 from reconciler.controller import Controller
 from reconciler.metrics import Instruments
-from reconciler.ratelimit import TokenBucket
+from reconciler.ratelimit import Buckets
 from reconciler.workqueue import WorkQueue
 
 _log = logging.getLogger(__name__)
@@ -32,7 +31,6 @@ _QUIET = 360.0
 _TOO_OLD = 600.0
 _BURST, _RATE = 25, 1 / 300
 _LONGEST_NOTE = 1024
-_MOST_OBJECTS = 4096
 _WORKERS = 2
 
 EventType = Literal["Normal", "Warning"]
@@ -65,8 +63,7 @@ class _Series:
 
 
 class EventRecorder:
-    """Records events about objects of one kind. `_buckets`: how many events an object may still have, by uid, the
-    least recently used first."""
+    """Records events about objects of one kind. `_limits`: how many an object may still have, by uid."""
 
     def __init__(
         self,
@@ -79,7 +76,7 @@ class EventRecorder:
         self._sink, self._about, self._controller, self._now = sink, about, controller, now
         self._instance = f"{controller}-{socket.gethostname()}"
         self._series: dict[str, _Series] = {}
-        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._limits = Buckets(_RATE, _BURST)
         self._clock = asyncio.get_running_loop().time
         name = f"{controller}-events"
         self._queue = WorkQueue(name, instruments)
@@ -97,18 +94,10 @@ class EventRecorder:
             series.count, series.last, series.seen = series.count + 1, self._clock(), self._now()
             if series.written <= 1:
                 self._queue.add(key)
-        elif self._may(regarding):
+        elif self._limits.allow(regarding["metadata"]["uid"], self._clock()):
             event = self._event(regarding, kind, reason, action, note)
             self._series[key] = _Series(event, self._clock(), self._clock(), self._now())
             self._queue.add(key)
-
-    def _may(self, regarding: Object) -> bool:
-        uid = regarding["metadata"]["uid"]
-        bucket = self._buckets.pop(uid, None) or TokenBucket(_RATE, _BURST)
-        self._buckets[uid] = bucket
-        if len(self._buckets) > _MOST_OBJECTS:
-            self._buckets.popitem(last=False)
-        return bucket.allow(self._clock())
 
     def _event(self, regarding: Object, kind: EventType, reason: str, action: str, note: str) -> Object:
         meta = regarding["metadata"]

@@ -3,6 +3,8 @@
 Pure: whoever asks says what time it is, in seconds of any one clock.
 """
 
+from collections import OrderedDict
+
 _BASE_DELAY = 0.005
 _MAX_DELAY = 1000.0
 _RATE = 10.0
@@ -38,6 +40,22 @@ class TokenBucket:
     def _fill(self, now: float) -> None:
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now
+
+
+class Buckets:
+    """A TokenBucket for each key, of the `most` keys that were asked for last."""
+
+    def __init__(self, rate: float, burst: int, most: int = 4096) -> None:
+        self._rate, self._burst, self._most = rate, burst, most
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def allow(self, key: str, now: float) -> bool:
+        """Takes a token of the key's if there is one."""
+        bucket = self._buckets.pop(key, None) or TokenBucket(self._rate, self._burst)
+        self._buckets[key] = bucket
+        if len(self._buckets) > self._most:
+            self._buckets.popitem(last=False)
+        return bucket.allow(now)
 
 
 class RateLimiter:

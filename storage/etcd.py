@@ -31,6 +31,7 @@ from storage.interface import (
 )
 from storage.ranges import range_end, require_reached
 
+LAST_REVISION = 2**63 - 1
 DEADLINE = 2.5
 """Seconds for one call, waiting for a connection included."""
 CHECK_DEADLINE = 2.0
@@ -111,6 +112,8 @@ class EtcdStorage:
     async def list(
         self, prefix: str, *, start: str = "", limit: int = 0, revision: int = 0, not_older_than: int | None = None
     ) -> Page:
+        if revision > LAST_REVISION:
+            raise FutureRevision(revision, await self.current_revision())
         request = rpc.RangeRequest(
             key=max(prefix, start).encode() or b"\0", range_end=range_end(prefix), limit=limit, revision=revision
         )

@@ -12,8 +12,8 @@ from apiserver.http.negotiation import YAML, Format, negotiate, wants_pretty
 from apiserver.http.respond import format_of, send_bytes, send_status
 from apiserver.machinery import codec
 from apiserver.machinery.encoding import encode_ordered, indent, to_yaml
-from apiserver.machinery.errors import APIError, Object
-from apiserver.machinery.request import RequestInfo, User
+from apiserver.machinery.errors import APIError, BadRequest, Object, invalid
+from apiserver.machinery.request import RequestInfo, User, first
 
 _GZIP_FROM = 128 * 1024
 _LARGE = 64 * 1024
@@ -48,8 +48,19 @@ class Exchange:
     def format(self) -> Format:
         """What the Accept header asks for. Raises NotAcceptable."""
         if self._format is None:
-            self._format = negotiate(self.header(b"accept"), self.info.is_watch)
+            self._format = negotiate(self.header(b"accept"))
         return self._format
+
+    @property
+    def include_object(self) -> str:
+        """What the rows of a Table show beside their cells; "" for another format. Raises BadRequest."""
+        if self.format.target != "Table":
+            return ""
+        asked = first(self.info.query, "includeObject")
+        if asked not in ("", "None", "Metadata", "Object"):
+            fault = invalid("includeObject", asked, "must be 'Metadata', 'Object', 'None', or empty")
+            raise BadRequest(f"Unable to convert to Table as requested: {fault}")
+        return asked or "Metadata"
 
     async def body(self) -> bytes:
         """Raises RequestEntityTooLarge."""

@@ -51,8 +51,9 @@ def event(kind: Kind, happened: WatchEvent, chosen: Format, include_object: str,
         return happened.line
     if chosen.target == "Table":
         meta = {"resourceVersion": happened.item.meta["resourceVersion"]}
-        # The row of a bookmark always shows its metadata, for the sake of the annotation.
-        include = "Metadata" if happened.type == "BOOKMARK" else include_object
+        # The row of the bookmark that ends the initial events shows its metadata, for the sake of the annotation.
+        ends = happened.type == "BOOKMARK" and "annotations" in happened.item.meta
+        include = "Metadata" if ends and include_object == "None" else include_object
         obj = _table(kind, [happened.item], meta, chosen, include, first)
     else:
         obj = _partial(happened.item, chosen)
@@ -79,5 +80,5 @@ def _partial(item: Item, chosen: Format) -> Object:
 def _table(
     kind: Kind, items: Sequence[Item], meta: Object, chosen: Format, include_object: str, first: bool = True
 ) -> Object:
-    made = table(kind, [item.object for item in items], meta, include_object, datetime.now(UTC), first)
-    return {**made, **_type_of(chosen, "Table")}
+    objects = [item.object for item in items]
+    return table(kind, objects, meta, include_object, datetime.now(UTC), first, chosen.version)

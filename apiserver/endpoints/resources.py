@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 from apiserver.endpoints import patching, representation, scale
 from apiserver.endpoints.exchange import Exchange, off_loop, success_status
@@ -12,24 +13,37 @@ from apiserver.machinery.authorization import AuthorizationError, forbidden
 from apiserver.machinery.codec import Decoded, Refused
 from apiserver.machinery.errors import APIError, BadRequest, Invalid, Object, Resource
 from apiserver.machinery.patch import APPLY, PATCH_TYPES, PATCHES, Patch
-from apiserver.machinery.queryoptions import WriteQuery, check_list, delete_options, integer, write_query
-from apiserver.machinery.request import first
-from apiserver.machinery.selectors import parse_fields, parse_labels
+from apiserver.machinery.queryoptions import WriteQuery, check_get, check_list, delete_options, integer, write_query
+from apiserver.machinery.request import Query, first
+from apiserver.machinery.selectors import FieldSelector, LabelSelector, check_selectable, parse_fields, parse_labels
 from apiserver.machinery.strategy import DeleteOptions
 from apiserver.machinery.validation import finalizer_warnings
 from apiserver.registry.item import Item
 from apiserver.registry.options import ListOptions, WriteOptions
 from apiserver.registry.store import Store
 
+T = TypeVar("T")
 
-def list_options(store: Store, exchange: Exchange) -> ListOptions:
+
+def selectors(store: Store, query: Query, check: Callable[[Query], T]) -> tuple[LabelSelector, FieldSelector, T]:
+    """Both selectors and the answer of `check`, which judges the other options; what can be wrong with them is looked
+    for in kube-apiserver's order. Raises BadRequest, Invalid."""
+    integer(query, "timeoutSeconds")
+    integer(query, "limit")
+    labels = parse_labels(first(query, "labelSelector"))
+    fields = parse_fields(first(query, "fieldSelector"))
+    checked = check(query)
+    check_selectable(fields, store.kind.selectable_fields)
+    return labels, fields, checked
+
+
+def list_options(store: Store, query: Query) -> ListOptions:
     """Raises BadRequest, Invalid."""
-    query = exchange.info.query
-    limit = integer(query, "limit") or 0
+    labels, fields, _ = selectors(store, query, check_list)
     return ListOptions(
-        parse_labels(first(query, "labelSelector")),
-        parse_fields(first(query, "fieldSelector"), store.kind.selectable_fields),
-        limit,
+        labels,
+        fields,
+        integer(query, "limit") or 0,
         first(query, "continue"),
         first(query, "resourceVersion"),
         first(query, "resourceVersionMatch"),
@@ -39,30 +53,19 @@ def list_options(store: Store, exchange: Exchange) -> ListOptions:
 async def get(store: Store, exchange: Exchange) -> None:
     info = exchange.info
     chosen = exchange.format
+    check_get(info.query)
     item = await store.get(info.namespace, info.name, first(info.query, "resourceVersion"))
     await reply_item(store, exchange, 200, item, chosen.target)
 
 
 async def reply_item(store: Store, exchange: Exchange, code: int, item: Item, target: str = "") -> None:
-    include = include_object(exchange) if exchange.format.target == "Table" else ""
-    await exchange.reply(code, representation.one(store.kind, item, exchange.format, include))
-
-
-def include_object(exchange: Exchange) -> str:
-    """Raises BadRequest for an unknown ?includeObject."""
-    asked = first(exchange.info.query, "includeObject")
-    if asked not in ("", "None", "Metadata", "Object"):
-        fault = errors.invalid("includeObject", asked, "must be 'Metadata', 'Object', 'None', or empty")
-        raise BadRequest(f"Unable to convert to Table as requested: {fault}")
-    return asked or "Metadata"
+    await exchange.reply(code, representation.one(store.kind, item, exchange.format, exchange.include_object))
 
 
 async def list_(store: Store, exchange: Exchange) -> None:
     chosen = exchange.format
-    include = include_object(exchange) if chosen.target == "Table" else ""
-    check_list(exchange.info.query)
-    found = await store.list(exchange.info.namespace, list_options(store, exchange))
-    await exchange.reply(200, representation.many(store.kind, found, chosen, include))
+    found = await store.list(exchange.info.namespace, list_options(store, exchange.info.query))
+    await exchange.reply(200, representation.many(store.kind, found, chosen, exchange.include_object))
 
 
 async def create(store: Store, exchange: Exchange) -> None:
@@ -79,6 +82,7 @@ async def create(store: Store, exchange: Exchange) -> None:
 
 async def update(store: Store, exchange: Exchange) -> None:
     info = exchange.info
+    _check_named(exchange)
     chosen = exchange.format
     options = _write_options(exchange, "UpdateOptions")
     obj = await _object(store, exchange, options)
@@ -110,6 +114,7 @@ async def patch_(store: Store, exchange: Exchange) -> None:
     media_type = codec.media_type(exchange.header(b"content-type"))
     if media_type not in PATCH_TYPES:
         raise errors.UnsupportedMediaType.accepting(PATCH_TYPES)
+    _check_named(exchange)
     options = _write_options(exchange, "PatchOptions", apply=media_type == APPLY)
     body = await exchange.body()
     if media_type == APPLY:
@@ -194,10 +199,10 @@ async def delete(store: Store, exchange: Exchange) -> None:
 
 async def delete_collection(store: Store, exchange: Exchange) -> None:
     chosen = exchange.format
-    check_list(exchange.info.query)
+    listed = list_options(store, exchange.info.query)
     options = await _delete_options(exchange)
-    found = await store.delete_collection(exchange.info.namespace, list_options(store, exchange), options)
-    await exchange.reply(200, representation.many(store.kind, found, chosen, "Metadata"))
+    found = await store.delete_collection(exchange.info.namespace, listed, options)
+    await exchange.reply(200, representation.many(store.kind, found, chosen, exchange.include_object))
 
 
 async def _delete_options(exchange: Exchange) -> DeleteOptions:
@@ -247,6 +252,12 @@ async def _object(store: Store, exchange: Exchange, options: WriteQuery) -> Obje
     exchange.warn(*codec.check_faults(decoded.faults, options.field_validation, refuse))
     obj: Object = decoded.tree
     return obj
+
+
+def _check_named(exchange: Exchange) -> None:
+    """Raises BadRequest on a collection."""
+    if not exchange.info.name:
+        raise BadRequest("name must be provided")
 
 
 Handler = Callable[[Store, Exchange], Awaitable[None]]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from apiserver.endpoints.exchange import Exchange
 from apiserver.endpoints.resources import HANDLERS, SUBRESOURCE_HANDLERS, Handler
 from apiserver.http.asgi import Application, Receive, Scope, Send
-from apiserver.http.respond import send_text
+from apiserver.http.respond import TEXT, send_bytes, send_text
 from apiserver.machinery import errors
 from apiserver.machinery.errors import APIError
-from apiserver.machinery.request import RequestInfo
+from apiserver.machinery.request import RequestInfo, is_broken
 from apiserver.registry.store import Store
 
 _ANY_NAMESPACE_VERBS = ("list", "watch")
@@ -36,6 +36,10 @@ class ResourceRouter:
         self._routes, self._rest = routes, rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and is_broken(scope.get("raw_path", b"")):
+            # As Go's HTTP server, which shows such a request to nobody.
+            await send_bytes(send, 400, b"400 Bad Request", [TEXT, (b"connection", b"close")])
+            return
         info: RequestInfo | None = scope["state"].get("info") if scope["type"] == "http" else None
         if info is None or not info.is_resource:
             await self._rest(scope, receive, send)
@@ -69,6 +73,4 @@ def _handler(route: Route, info: RequestInfo) -> Handler:
     handler = handlers.get(info.verb)
     if handler is None:
         raise errors.MethodNotAllowed.on(route.store.kind.resource, info.verb)
-    if info.verb in ("update", "patch") and not info.name:
-        raise errors.BadRequest("name must be provided")
     return handler

@@ -1,30 +1,64 @@
 """/scale: autoscaling/v1 Scale as a subresource of its parent (wire.md 3.15)."""
 
+from dataclasses import replace
 from functools import partial
 
-from apiserver.endpoints import patching
+from apiserver.endpoints import patching, representation
 from apiserver.endpoints.exchange import Exchange
 from apiserver.machinery import codec, errors, scale, strategy
 from apiserver.machinery.codec import Decoded
 from apiserver.machinery.encoding import encode_ordered
 from apiserver.machinery.errors import APIError, BadRequest, Object
+from apiserver.machinery.kind import AGE, Column, Kind
 from apiserver.machinery.patch import APPLY, PATCH_TYPES, PATCHES
-from apiserver.machinery.queryoptions import WriteQuery, write_query
+from apiserver.machinery.queryoptions import WriteQuery, check_get, write_query
 from apiserver.machinery.request import first
 from apiserver.machinery.schema import prune
 from apiserver.registry.item import Item
 from apiserver.registry.options import WriteOptions
 from apiserver.registry.store import Store
 
+_CREATED = (
+    "CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed "
+    "to be set in happens-before order across separate operations. Clients may not set this value. It is represented "
+    "in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: "
+    "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata"
+)
+_PRINTED = Kind(
+    group="autoscaling",
+    version="v1",
+    kind=scale.KIND,
+    plural="scales",
+    columns=(
+        Column("Desired", ".spec.replicas", "integer", description="Number of desired replicas"),
+        Column("Available", ".status.replicas", "integer", description="Number of actual replicas"),
+        replace(AGE, description=_CREATED),
+    ),
+)
+"""For Tables of a Scale."""
+
 
 async def get(store: Store, exchange: Exchange) -> None:
     info = exchange.info
+    check_get(info.query)
     item = await store.get(info.namespace, info.name, first(info.query, "resourceVersion"))
-    await exchange.reply(200, encode_ordered(scale.shown(store.kind, item.object)))
+    await _show(exchange, scale.shown(store.kind, item.object))
 
 
 async def _reply(store: Store, exchange: Exchange, item: Item) -> None:
-    await exchange.reply(200, encode_ordered(scale.view(store.kind, item.object)))
+    await _show(exchange, scale.view(store.kind, item.object))
+
+
+async def _show(exchange: Exchange, shown: Object) -> None:
+    chosen = exchange.format
+    if chosen.target == "PartialObjectMetadataList":
+        text = "you requested PartialObjectMetadataList, but the requested object is not a list (*v1.Scale)"
+        raise errors.NotAcceptable(text)
+    if chosen.target:
+        data = representation.one(_PRINTED, Item(shown), chosen, exchange.include_object)
+    else:
+        data = encode_ordered(shown)
+    await exchange.reply(200, data)
 
 
 async def update(store: Store, exchange: Exchange) -> None:

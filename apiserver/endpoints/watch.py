@@ -13,14 +13,15 @@ from functools import partial
 
 from apiserver.endpoints import representation
 from apiserver.endpoints.exchange import Exchange
-from apiserver.endpoints.resources import include_object
+from apiserver.endpoints.resources import selectors
 from apiserver.http.drain import Drain
+from apiserver.http.negotiation import check_stream
 from apiserver.machinery import errors
 from apiserver.machinery.encoding import encode_ordered
 from apiserver.machinery.errors import APIError, BadRequest
 from apiserver.machinery.queryoptions import initial_events, integer
 from apiserver.machinery.request import first, truthy
-from apiserver.machinery.selectors import FieldSelector, parse_fields, parse_labels
+from apiserver.machinery.selectors import FieldRequirement, FieldSelector
 from apiserver.registry.item import WatchEvent
 from apiserver.registry.options import WatchOptions
 from apiserver.registry.store import Store
@@ -42,7 +43,7 @@ class Watcher:
 
     def __init__(self, store: Store, exchange: Exchange, count: Count) -> None:
         self._store, self.exchange, self._count = store, exchange, count
-        self._include = include_object(exchange) if exchange.format.target == "Table" else ""
+        self._include = exchange.include_object
         self._first = True
         self.revision = 0
 
@@ -92,23 +93,18 @@ def watch_options(store: Store, exchange: Exchange) -> WatchOptions:
     """Raises BadRequest, Invalid."""
     info = exchange.info
     query = info.query
-    fields = parse_fields(first(query, "fieldSelector"), store.kind.selectable_fields)
+    labels, fields, initial = selectors(store, query, initial_events)
     if not info.collection:
-        fields = _one_object(fields, store, info.name)
-    return WatchOptions(
-        parse_labels(first(query, "labelSelector")),
-        fields,
-        first(query, "resourceVersion"),
-        initial_events(query),
-        truthy(query, "allowWatchBookmarks"),
-    )
+        fields = _one_object(fields, info.name)
+    bookmarks = truthy(query, "allowWatchBookmarks")
+    return WatchOptions(labels, fields, first(query, "resourceVersion"), initial, bookmarks)
 
 
-def _one_object(fields: FieldSelector, store: Store, name: str) -> FieldSelector:
-    """GET of one object with ?watch is a watch of that name."""
-    if (fields.exact("metadata.name") or name) != name:
+def _one_object(fields: FieldSelector, name: str) -> FieldSelector:
+    """The path names what is watched; a field selector beside it must name the same."""
+    if fields and fields.exact("metadata.name") != name:
         raise BadRequest("fieldSelector metadata.name doesn't match requested name")
-    return parse_fields(f"metadata.name={name}", store.kind.selectable_fields)
+    return fields or FieldSelector((FieldRequirement("metadata.name", name),))
 
 
 class WatchEndpoint:
@@ -119,26 +115,29 @@ class WatchEndpoint:
         self._drain, self._min_timeout, self._count = drain, min_timeout, count
 
     async def __call__(self, store: Store, exchange: Exchange) -> None:
+        chosen = exchange.format
         options = watch_options(store, exchange)
         asked = integer(exchange.info.query, "timeoutSeconds")
         spread = self._min_timeout * (1 + random.random())  # noqa: S311 - ends of watches, not secrets
         timeout = min(float(asked), _LONGEST) if asked else spread
-        watcher = Watcher(store, exchange, self._count)
         async with aclosing(store.watch_batches(exchange.info.namespace, options)) as batches:
-            # What fails before the first batch is a plain HTTP error; later it is an ERROR event.
-            batch, revision = await anext(batches)
+            first = await _first(batches)
+            watcher = Watcher(store, exchange, self._count)
+            check_stream(chosen)
             await watcher.start()
             try:
-                await self._run(watcher, batches, (batch, revision), timeout, options.bookmarks)
+                await self._run(watcher, batches, first, timeout, options.bookmarks)
                 await watcher.end()
             except Stuck:
                 exchange.abort()
 
     async def _run(
-        self, watcher: Watcher, batches: Batches, first_batch: Batch, timeout: float, bookmarks: bool
+        self, watcher: Watcher, batches: Batches, first: Batch | APIError, timeout: float, bookmarks: bool
     ) -> None:
         try:
-            await watcher.write(*first_batch)
+            if isinstance(first, APIError):
+                raise first
+            await watcher.write(*first)
             await self._pump(watcher, batches, timeout, bookmarks)
         except errors.ServiceUnavailable:
             logger.debug("watch ended: the storage is lost or the client too slow")
@@ -163,6 +162,15 @@ class WatchEndpoint:
                 finally:
                     for companion in companions:
                         companion.cancel()
+
+
+async def _first(batches: Batches) -> Batch | APIError:
+    """What fails before the first batch is a plain HTTP error, but for a revision in the future; what fails later is an
+    ERROR event."""
+    try:
+        return await anext(batches)
+    except errors.Timeout as error:
+        return error
 
 
 def _expire(deadline: asyncio.Timeout, companion: asyncio.Task[object]) -> None:

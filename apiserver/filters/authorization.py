@@ -146,16 +146,9 @@ def _resource_attributes(info: RequestInfo) -> Object:
     attributes["name"] = info.name
     if info.verb in _SELECTING_VERBS:
         fields, labels = _selectors(info)
-        attributes["fieldSelector"] = _requirements(lambda: parse_fields(fields, _AnyField()).requirements())
+        attributes["fieldSelector"] = _requirements(lambda: parse_fields(fields).requirements())
         attributes["labelSelector"] = _requirements(lambda: parse_labels(labels).requirements())
     return {key: value for key, value in attributes.items() if value}
-
-
-class _AnyField(frozenset[str]):
-    """Which fields can be selected by is for the resource's handler to say."""
-
-    def __contains__(self, _: object) -> bool:
-        return True
 
 
 def _requirements(parse: Callable[[], list[Object]]) -> Object:

@@ -122,6 +122,9 @@ class Metrics:
         self._inflight = self._gauge("apiserver_current_inflight_requests", "Requests that run.", ("request_kind",))
         self._objects = self._gauge("apiserver_storage_objects", "Objects stored.", ("resource",))
         self._watch_events = self._tally("apiserver_watch_events_total", "Events sent to watches.", _RESOURCE)
+        self._host_requests = self._tally(
+            "rest_client_requests_total", "Requests to the host cluster.", ("method", "code")
+        )
         self.authentication = self._tally("authentication_attempts", "Attempts to authenticate.", ("result",))
         self.authorization = self._tally("authorization_attempts_total", "Attempts to authorize.", ("result",))
 
@@ -161,6 +164,10 @@ class Metrics:
     def track_objects(self, resource: str, count: Callable[[], float]) -> None:
         """`resource`: plural and group, such as deployments.apps."""
         self._objects.labels(resource).set_function(count)
+
+    def host_request(self, method: str, code: str) -> None:
+        """`code`: HTTP's, or "<error>" when nobody answered."""
+        self._host_requests.add((method, code))
 
     def watch_events(self, resource: GroupVersionResource, count: int) -> None:
         self._watch_events.add(resource, count)

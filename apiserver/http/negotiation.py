@@ -1,6 +1,7 @@
-"""Which representation an Accept header gets (k8s.io/apiserver `endpoints/handlers/negotiation`; wire.md 4)."""
+"""Which representation an Accept header gets (wire.md 4; `negotiation` of k8s.io/apiserver, which uses goautoneg)."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -8,10 +9,16 @@ from apiserver.machinery.errors import NotAcceptable
 
 JSON, YAML = "application/json", "application/yaml"
 _ACCEPTED = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
-_ACCEPTED_WATCH = "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"
+_STREAMS = "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"
 _CONVERSIONS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
+_CONVERSION = ("as", "g", "v")
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _PRETTY_AGENTS = ("curl", "Wget", "Mozilla/5.0")
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+# Go sorts by insertion up to here; its order is none that every way of sorting would find.
+_INSERTED = 12
+
+Parameters = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,48 +31,104 @@ class Format:
     version: str = "v1"
 
 
+@dataclass(frozen=True, slots=True)
+class _Clause:
+    type: str
+    subtype: str
+    quality: float
+    parameters: Parameters
+
+    @property
+    def media_type(self) -> str:
+        """What is served of it; "" for nothing."""
+        if self.type == "*" == self.subtype or (self.type == "application" and self.subtype in ("json", "*")):
+            return JSON
+        return YAML if (self.type, self.subtype) == ("application", "yaml") else ""
+
+    def precedes(self, other: "_Clause") -> bool:
+        """goautoneg's order, which puts a wildcard behind even where it is preferred."""
+        if self.quality > other.quality or (self.type != "*" and other.type == "*"):
+            return True
+        return self.subtype != "*" and other.subtype == "*"
+
+
 @lru_cache(maxsize=1024)
-def negotiate(accept: str, watch: bool = False) -> Format:
-    """The first acceptable clause, in q order. Raises NotAcceptable."""
+def negotiate(accept: str) -> Format:
+    """The first acceptable clause for an object or a list of a resource. Raises NotAcceptable."""
+    return _negotiate(accept, _is_served_conversion, ("", "v1"))
+
+
+@lru_cache(maxsize=1024)
+def negotiate_plain(accept: str) -> Format:
+    """For what cannot be converted: a Status, or a discovery document. Raises NotAcceptable."""
+    return _negotiate(accept, lambda asked: not any(asked), ("",))
+
+
+def check_stream(chosen: Format) -> None:
+    """A watch is not served as YAML. Raises NotAcceptable."""
+    if chosen.media_type != JSON:
+        raise NotAcceptable(f"only the following media types are accepted: {_STREAMS}")
+
+
+def _negotiate(accept: str, converts: Callable[[tuple[str, ...]], bool], server_versions: tuple[str, ...]) -> Format:
     if not accept:
         return Format()
-    for media_type, parameters in _clauses(accept):
-        chosen = _media_type(media_type, watch)
-        if chosen and _acceptable(parameters):
-            return Format(chosen, parameters.get("pretty") == "1", parameters.get("as", ""), parameters.get("v", "v1"))
-    raise NotAcceptable(f"only the following media types are accepted: {_ACCEPTED_WATCH if watch else _ACCEPTED}")
+    for clause in _ordered(_clauses(accept)):
+        parameters = clause.parameters
+        asked = tuple(parameters.get(key, "") for key in _CONVERSION)
+        streams = parameters.get("stream", "") in (("", "watch") if clause.media_type == JSON else ("",))
+        if clause.media_type and converts(asked) and streams and parameters.get("sv", "") in server_versions:
+            return Format(clause.media_type, parameters.get("pretty") == "1", asked[0], asked[2] or "v1")
+    raise NotAcceptable(f"only the following media types are accepted: {_ACCEPTED}")
 
 
-def _clauses(accept: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """(media type, parameters), best first: by q, then the more specific, then the earlier one."""
-    parsed = []
-    for clause in accept.split(","):
-        media_type, *rest = (part.strip() for part in clause.split(";"))
-        parameters = {key: value for key, _, value in (part.partition("=") for part in rest)}
-        parsed.append((_quality(parameters.pop("q", "1")), media_type.lower(), parameters))
-    for _, media_type, parameters in sorted(parsed, key=lambda clause: (-clause[0], clause[1].count("*"))):
-        yield media_type, parameters
+def _is_served_conversion(asked: tuple[str, ...]) -> bool:
+    if not any(asked):
+        return True
+    target, group, version = asked
+    return target in _CONVERSIONS and group == "meta.k8s.io" and version in ("v1", "v1beta1")
+
+
+def _clauses(accept: str) -> list[_Clause]:
+    """In the order of the header; what is no media type is left out."""
+    found = []
+    for text in accept.split(","):
+        media_type, _, rest = text.strip(" ").partition(";")
+        kind, _, subtypes = media_type.partition("/")
+        subtype, _, more = subtypes.partition("/")
+        kind = kind.strip(" ")
+        if not more and (subtypes or kind == "*"):
+            parameters = _parameters(rest)
+            found.append(_Clause(kind, subtype.strip(" ") or "*", _quality(parameters.pop("q", "1")), parameters))
+    return found
+
+
+def _parameters(text: str) -> dict[str, str]:
+    """Those of the form name=value; a value stays as it is for q, which no blank may surround."""
+    parameters = {}
+    for part in text.split(";"):
+        name, _, value = part.partition("=")
+        if value and "=" not in value:
+            name = name.strip(" ")
+            parameters[name] = value if name == "q" else value.strip(" ")
+    return parameters
 
 
 def _quality(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 1.0
+    """What is no number is the least preferred."""
+    return float(text) if _NUMBER.fullmatch(text) else 0.0
 
 
-def _media_type(wanted: str, watch: bool) -> str:
-    if wanted in (JSON, "*/*", "application/*", "*"):
-        return JSON
-    return YAML if wanted == YAML and not watch else ""
-
-
-def _acceptable(parameters: dict[str, str]) -> bool:
-    """A conversion needs all three of its parameters; there are no versions of the server to choose from."""
-    asked = tuple(parameters.get(key) for key in ("as", "g", "v"))
-    plain = asked == (None, None, None)
-    known = asked[0] in _CONVERSIONS and asked[1] == "meta.k8s.io" and asked[2] in ("v1", "v1beta1")
-    return (plain or known) and not parameters.get("sv")
+def _ordered(clauses: list[_Clause]) -> list[_Clause]:
+    if len(clauses) > _INSERTED:
+        return sorted(clauses, key=lambda clause: -clause.quality)
+    ordered: list[_Clause] = []
+    for clause in clauses:
+        at = len(ordered)
+        while at and clause.precedes(ordered[at - 1]):
+            at -= 1
+        ordered.insert(at, clause)
+    return ordered
 
 
 def wants_pretty(query_pretty: list[str] | None, user_agent: str) -> bool:

@@ -1,13 +1,13 @@
 """Answers that are no resource: a Status, or text as Go's http.Error writes it."""
 
 from apiserver.http.asgi import Headers, Scope, Send
-from apiserver.http.negotiation import YAML, Format, negotiate, wants_pretty
+from apiserver.http.negotiation import YAML, Format, negotiate_plain, wants_pretty
 from apiserver.machinery.encoding import encode_ordered, indent, to_yaml
 from apiserver.machinery.errors import APIError, NotAcceptable
 from apiserver.machinery.request import RequestInfo
 
 NOSNIFF = (b"x-content-type-options", b"nosniff")
-_TEXT = (b"content-type", b"text/plain; charset=utf-8")
+TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
 
 async def send_bytes(send: Send, code: int, data: bytes, headers: Headers) -> None:
@@ -19,7 +19,7 @@ async def send_bytes(send: Send, code: int, data: bytes, headers: Headers) -> No
 
 async def send_text(send: Send, code: int, text: str, headers: Headers = ()) -> None:
     """The text as it is: callers end it with a newline where Go does."""
-    await send_bytes(send, code, text.encode(), [_TEXT, NOSNIFF, *headers])
+    await send_bytes(send, code, text.encode(), [TEXT, NOSNIFF, *headers])
 
 
 async def send_status(send: Send, error: APIError, chosen: Format = Format(), headers: Headers = ()) -> None:
@@ -36,10 +36,11 @@ def _encoded(data: bytes, chosen: Format) -> bytes:
 
 
 def format_of(scope: Scope) -> Format:
-    """What the client wants a Status in. Where nothing can be negotiated: indented JSON."""
-    headers, info = dict(scope["headers"]), scope["state"]["info"]
+    """What the client wants a Status in. Where nothing can be negotiated, a conversion for one: indented JSON."""
+    # Of a repeated header the first one counts, as in Go.
+    headers, info = dict(reversed(scope["headers"])), scope["state"]["info"]
     try:
-        chosen = negotiate(headers.get(b"accept", b"").decode("latin-1"))
+        chosen = negotiate_plain(headers.get(b"accept", b"").decode("latin-1"))
     except NotAcceptable:
         return Format(pretty=True)
     return Format(chosen.media_type, chosen.pretty or _wants_pretty(info, headers))

@@ -223,11 +223,13 @@ def decode_untyped(data: bytes, content_type: str) -> Object:
     prefix = "couldn't get version/kind; json parse error: "
     try:
         tree = parse(data, content_type).tree
-    except (gojson.GoJSONError, YAMLError) as error:
+    except gojson.GoJSONError as error:
         raise BadRequest(f"{prefix}{error}") from error
-    if not isinstance(tree, dict):
-        raise BadRequest(f"{prefix}json: cannot unmarshal {gojson.type_name(tree)} into an object")
-    return tree
+    except YAMLError as error:
+        raise BadRequest(str(error)) from error
+    if fault := _type_meta_fault(tree):
+        raise BadRequest(prefix + fault)
+    return tree or {}
 
 
 def coerce(kind: Kind, decoded: Decoded) -> Decoded:

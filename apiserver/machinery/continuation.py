@@ -12,6 +12,7 @@ from apiserver.machinery.errors import BadRequest
 from apiserver.machinery.gojson import GoJSONError, decode, type_name
 
 _VERSION = "meta.k8s.io/v1"
+_LINE_BREAKS = dict.fromkeys(map(ord, "\r\n"))
 _BASE64 = re.compile(r"[A-Za-z0-9_-]*")
 _FIELDS = {"v": (str, "string"), "rv": (int, "int64"), "start": (str, "string")}
 _PREFIX = "invalid continue token: continue key is not valid: "
@@ -33,12 +34,14 @@ class Continuation:
 
 def encode_continue(revision: int, last: str) -> str:
     """The token for the page after `last`, a key relative to the list's prefix."""
-    token = {"v": _VERSION, "rv": revision, "start": last + "\0"}
+    token = {"v": _VERSION, "rv": revision, "start": f"/{last}\0"}
     return base64.urlsafe_b64encode(orjson.dumps(token)).rstrip(b"=").decode()
 
 
 def decode_continue(token: str) -> Continuation:
     """Raises BadRequest for anything that `encode_continue` did not make."""
+    # Go's decoders take no notice of line breaks and of the case of a member's name.
+    token = token.translate(_LINE_BREAKS)
     illegal = _illegal_at(token)
     if illegal is not None:
         raise BadRequest(f"{_PREFIX}illegal base64 data at input byte {illegal}")
@@ -46,6 +49,8 @@ def decode_continue(token: str) -> Continuation:
         fields = decode(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     except GoJSONError as error:
         raise BadRequest(f"{_PREFIX}{error}") from None
+    if isinstance(fields, dict):
+        fields = {key.lower(): value for key, value in fields.items()}
     fields = {} if fields is None else fields
     fault = _type_fault(fields)
     if fault:

@@ -42,6 +42,13 @@ def _longer_than(value: str, limit: int, unit: str) -> list[str]:
     return [f"must be no more than {limit} {unit}"] if len(value.encode()) > limit else []
 
 
+def path_segment_faults(value: str) -> list[str]:
+    """What speaks against it in a path."""
+    if value in (".", ".."):
+        return [f"may not be '{value}'"]
+    return [f"may not contain '{char}'" for char in "/%" if char in value]
+
+
 def is_dns1123_subdomain(value: str) -> list[str]:
     faults = _longer_than(value, 253, "characters")
     return faults if _MATCH_SUBDOMAIN(value) else [*faults, _SUBDOMAIN_RULE]

@@ -90,6 +90,12 @@ def integer(query: Query, key: str) -> int | None:
     return value
 
 
+def check_get(query: Query) -> None:
+    """Raises BadRequest for an option that is no more."""
+    if truthy(query, "export"):
+        raise BadRequest("the export parameter, deprecated since v1.14, is no longer supported")
+
+
 def check_list(query: Query) -> None:
     """What a list refuses, time limits included, which it has no use for. Raises BadRequest, Invalid (ListOptions)."""
     integer(query, "timeoutSeconds")
@@ -122,6 +128,8 @@ def initial_events(query: Query) -> bool | None:
     found, field = [], "resourceVersionMatch"
     match = first(query, field)
     asked = truthy(query, "sendInitialEvents") if "sendInitialEvents" in query else None
+    if asked is None and not match and first(query, "resourceVersion") in ("", "0"):
+        asked, match = True, "NotOlderThan"
     if asked is not None and match != "NotOlderThan":
         found.append(errors.forbidden(field, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"))
     if asked is None and match:
@@ -132,8 +140,6 @@ def initial_events(query: Query) -> bool | None:
     if match and first(query, "continue"):
         found.append(errors.forbidden(field, "resourceVersionMatch is forbidden when continue is provided"))
     _refuse("ListOptions", found)
-    if asked is None and first(query, "resourceVersion") in ("", "0"):
-        return True
     return asked
 
 
@@ -162,6 +168,7 @@ def delete_options(query: Query, body: Object | None) -> DeleteOptions:
 def _query_as_body(query: Query) -> Object:
     integer(query, "gracePeriodSeconds")
     options: Object = {"dryRun": query.get("dryRun", [])}
+    options["preconditions"] = {key: query[key][0] for key in ("uid", "resourceVersion") if first(query, key)}
     if "propagationPolicy" in query:
         options["propagationPolicy"] = first(query, "propagationPolicy")
     if "orphanDependents" in query:

@@ -5,6 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
+from apiserver.machinery import names
+from apiserver.machinery.errors import BadRequest
+from apiserver.machinery.selectors import parse_fields
+
 Query = Mapping[str, list[str]]
 
 
@@ -23,8 +27,9 @@ ANONYMOUS = User("system:anonymous", groups=("system:unauthenticated",))
 
 @dataclass(slots=True)
 class RequestInfo:
-    """`verb` is Kubernetes' verb for a resource request, else the method in lower case. `collection`: the path names
-    no object. `name` may come from a field selector on metadata.name (it then helps authorization only)."""
+    """`verb` is Kubernetes' verb for a resource request ("" where the method has none), else the method in lower case.
+    `collection`: the path names no object. `name` may come from a field selector on metadata.name (it then helps
+    authorization only)."""
 
     method: str
     path: str
@@ -58,6 +63,11 @@ def truthy(query: Query, key: str) -> bool:
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
+def is_broken(raw_path: bytes) -> bool:
+    """Whether a path has an escape that stands for nothing."""
+    return b"%" in raw_path and _BROKEN_ESCAPE.search(raw_path.decode("latin-1")) is not None
+
+
 def parse_query(raw: bytes) -> dict[str, list[str]]:
     """Pairs with a ";" or a broken escape are dropped, as Go's url.ParseQuery does."""
     query: dict[str, list[str]] = {}
@@ -69,25 +79,29 @@ def parse_query(raw: bytes) -> dict[str, list[str]]:
 
 
 _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-_COLLECTION_VERBS = {"get": "list", "delete": "deletecollection"}
+_PATH_VERBS = ("proxy", "watch")
 
 
 def parse_request(method: str, path: str, raw_query: bytes) -> RequestInfo:
     """Splits the path: /api/v1/..., /apis/G/V/[namespaces/NS/]RESOURCE[/NAME[/SUBRESOURCE...]]; anything else, and
-    the discovery paths above a resource, is a non-resource request."""
+    the discovery paths above a resource, is a non-resource request. A verb may stand before the resource, which no
+    method then changes."""
     query = parse_query(raw_query)
-    parts = path.strip("/").split("/")
+    # More than one slash at the start is nobody's path.
+    parts = path.removeprefix("/").rstrip("/").split("/")
     info = RequestInfo(method, path, query, method.lower())
     if parts[0] == "apis" and len(parts) >= 4:
-        info.group, info.version, rest = parts[1], parts[2], parts[3:]
+        group, version, rest = parts[1], parts[2], parts[3:]
     elif parts[0] == "api" and len(parts) >= 3:
-        info.version, rest = parts[1], parts[2:]
+        group, version, rest = "", parts[1], parts[2:]
     else:
         return info
-    info.is_resource = True
-    info.verb = _VERBS.get(method, "")
-    if rest[0] == "watch" and len(rest) > 1 and method == "GET":
-        rest, info.verb = rest[1:], "watch"
+    verb = _VERBS.get(method, "")
+    if rest[0] in _PATH_VERBS:
+        verb, rest = rest[0], rest[1:]
+    if not rest:
+        return info
+    info.is_resource, info.group, info.version, info.verb = True, group, version, verb
     if rest[0] == "namespaces" and len(rest) > 1:
         info.namespace = rest[1]
         # /namespaces/NAME and its own subresources are the namespace resource itself.
@@ -97,18 +111,25 @@ def parse_request(method: str, path: str, raw_query: bytes) -> RequestInfo:
     info.name = rest[1] if len(rest) > 1 else ""
     info.subresource = rest[2] if len(rest) > 2 else ""
     info.collection = not info.name
-    _refine_verb(info)
+    if info.collection:
+        _refine(info)
     return info
 
 
-def _refine_verb(info: RequestInfo) -> None:
-    if info.verb == "get" and info.collection and truthy(info.query, "watch"):
-        info.verb = "watch"
-    elif info.collection:
-        info.verb = _COLLECTION_VERBS.get(info.verb, info.verb)
-    if info.collection and info.verb in ("list", "watch", "deletecollection"):
-        for term in first(info.query, "fieldSelector").split(","):
-            key, sign, value = term.partition("=")
-            # An escaped value is left to the handler: authorization is then asked for the whole collection.
-            if sign and key == "metadata.name" and value.strip("=") and "\\" not in value:
-                info.name = value.lstrip("=")
+def _refine(info: RequestInfo) -> None:
+    """Of a request to a collection."""
+    if info.verb == "delete":
+        info.verb = "deletecollection"
+    elif info.verb == "get":
+        info.verb = "watch" if truthy(info.query, "watch") else "list"
+        info.name = _selected_name(info.query)
+
+
+def _selected_name(query: Query) -> str:
+    """The one name that a field selector leaves; "" where there is none, or none that can stand in a path."""
+    text = first(query, "fieldSelector")
+    try:
+        name = (text and parse_fields(text).exact("metadata.name")) or ""
+    except BadRequest:
+        return ""
+    return "" if names.path_segment_faults(name) else name

@@ -189,7 +189,7 @@ def _value_faults(key: str, operator: str, values: frozenset[str]) -> list[str]:
 
 
 def _is_integer(text: str) -> bool:
-    return _integer(text.removeprefix("-")) is not None
+    return _integer(text[1:] if text[:1] in ("+", "-") else text) is not None
 
 
 def _parse_values(tokens: _Tokens) -> frozenset[str]:
@@ -269,15 +269,18 @@ _FIELD_SIGN = re.compile(r"!=|==|=")
 _VALUE_PART = re.compile(r"\\(?P<escaped>.?)|(?P<bare>[,=])", re.DOTALL)
 
 
-def parse_fields(text: str, selectable: Collection[str]) -> FieldSelector:
-    """The selector that `text` says; `selectable` are the paths beside name and namespace. Raises BadRequest."""
+def parse_fields(text: str) -> FieldSelector:
+    """The selector that `text` says, whatever fields it names. Raises BadRequest."""
     parsed = [_parse_field(term, text) for term in sorted(_FIELD_TERM.findall(text))]
     # Nothing equal to nothing, such as "=", is no condition at all.
-    terms = [term for term in parsed if term.path or term.value]
-    for term in terms:
+    return FieldSelector(tuple(term for term in parsed if term.path or term.value))
+
+
+def check_selectable(selector: FieldSelector, selectable: Collection[str]) -> None:
+    """`selectable`: the paths beside name and namespace. Raises BadRequest."""
+    for term in selector.terms:
         if term.path not in _ALWAYS_SELECTABLE and term.path not in selectable:
             raise BadRequest(f"field label not supported: {term.path}")
-    return FieldSelector(tuple(terms))
 
 
 def _parse_field(term: str, text: str) -> FieldRequirement:

@@ -224,6 +224,11 @@ def before_delete(obj: Object, options: DeleteOptions, *, now: str) -> Object | 
 
 def deletion_finalizers(present: Sequence[str], options: DeleteOptions) -> list[str]:
     """The finalizers after the propagation policy is applied; without one, what was set before is kept."""
+    wanted = _wanted_finalizers(present, options)
+    return list(present) if set(wanted) == set(present) else wanted
+
+
+def _wanted_finalizers(present: Sequence[str], options: DeleteOptions) -> list[str]:
     rest = [name for name in present if name not in ("orphan", "foregroundDeletion")]
     if options.orphan_dependents is not None:
         return [*rest, "orphan"] if options.orphan_dependents else rest

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from apiserver.machinery.encoding import encode
-from apiserver.machinery.errors import BadRequest, Object
+from apiserver.machinery.errors import Object
 from apiserver.machinery.jsonpath import compile_path
 from apiserver.machinery.kind import Column, Kind
 
@@ -26,7 +26,6 @@ _NAME_COLUMN: Object = {
     ),
     "priority": 0,
 }
-_INCLUDES = ("", "Metadata", "Object", "None")
 
 _Cell = str | int | float | bool | None
 
@@ -48,34 +47,37 @@ def _definition(column: Column) -> Object:
 
 
 def table(
-    kind: Kind, items: Sequence[Object], metadata: Object, include_object: str, now: datetime, first: bool = True
+    kind: Kind,
+    items: Sequence[Object],
+    metadata: Object,
+    include_object: str,
+    now: datetime,
+    first: bool = True,
+    version: str = "v1",
 ) -> Object:
-    """A Table with a row for each of the objects. `include_object` is the query's: "" means Metadata. Only the first
-    Table of a watch has column definitions. Raises BadRequest for an unknown `include_object`."""
-    if include_object not in _INCLUDES:
-        text = f"includeObject: Invalid value: \"{include_object}\": must be 'Metadata', 'Object', 'None', or empty"
-        raise BadRequest(f"Unable to convert to Table as requested: {text}")
+    """A Table with a row for each of the objects. `include_object`: Object, None, else Metadata. Only the first Table
+    of a watch has column definitions. `version` is that of meta.k8s.io."""
     return {
         "kind": "Table",
-        "apiVersion": "meta.k8s.io/v1",
+        "apiVersion": f"meta.k8s.io/{version}",
         "metadata": metadata,
         "columnDefinitions": column_definitions(kind) if first else None,
-        "rows": [row(kind, item, include_object, now) for item in items],
+        "rows": [row(kind, item, include_object, now, version) for item in items],
     }
 
 
-def row(kind: Kind, obj: Object, include_object: str, now: datetime) -> Object:
+def row(kind: Kind, obj: Object, include_object: str, now: datetime, version: str = "v1") -> Object:
     """One row; `now` is what ages are counted to."""
     cells = [obj["metadata"].get("name", ""), *(_cell(column, obj, now) for column in kind.columns)]
-    return {"cells": cells, "object": _included(obj, include_object)}
+    return {"cells": cells, "object": _included(obj, include_object, version)}
 
 
-def _included(obj: Object, include_object: str) -> Object | None:
+def _included(obj: Object, include_object: str, version: str) -> Object | None:
     if include_object == "None":
         return None
     if include_object == "Object":
         return obj
-    return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
+    return {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}", "metadata": obj["metadata"]}
 
 
 def _cell(column: Column, obj: Object, now: datetime) -> _Cell:

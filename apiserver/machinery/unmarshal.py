@@ -33,6 +33,7 @@ _DELETE_OPTIONS: Object = {
     "properties": {
         "dryRun": {"type": "array", "items": _STRING},
         "gracePeriodSeconds": {"type": "integer"},
+        "ignoreStoreReadErrorWithClusterBreakingPotential": {"type": "boolean"},
         "orphanDependents": {"type": "boolean"},
         "preconditions": {"type": "object", "properties": {"resourceVersion": _STRING, "uid": _STRING}},
         "propagationPolicy": _STRING,

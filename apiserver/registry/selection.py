@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from apiserver.machinery import continuation, errors
+from apiserver.machinery import continuation, errors, names
 from apiserver.machinery.errors import APIError, Object
 from apiserver.machinery.selectors import FieldSelector, LabelSelector
 from apiserver.registry.options import ListOptions
@@ -28,6 +28,12 @@ def narrowed(namespace: str, fields: FieldSelector | None) -> str:
     return namespace or (fields and fields.exact("metadata.namespace")) or ""
 
 
+def check_name(name: str) -> None:
+    """Raises BadRequest for a name that cannot stand in a path."""
+    if faults := names.path_segment_faults(name):
+        raise errors.BadRequest(f"Name parameter invalid: {errors.quoted(name)}: {';'.join(faults)}")
+
+
 def check_integer(text: str) -> None:
     """Raises Plain where an object's resourceVersion is no unsigned integer."""
     if not (text.isascii() and text.isdigit()):
@@ -38,8 +44,7 @@ def parse_resource_version(text: str, error: type[APIError], prefix: str = "") -
     """The revision in a resourceVersion; raises `error` in Go's words where it is no unsigned integer."""
     digits = text.lstrip("0")[:_DIGITS] or "0"
     if text.isascii() and text.isdigit() and int(digits) < 2**64:
-        # A storage's revisions are signed, and it may ask for the next one.
-        return min(int(digits), 2**63 - 2)
+        return int(digits)
     fault = "value out of range" if text.isascii() and text.isdigit() else "invalid syntax"
     quoted = errors.quoted(text)
     raise error(f"{prefix}resourceVersion: Invalid value: {quoted}: strconv.ParseUint: parsing {quoted}: {fault}")
@@ -56,13 +61,17 @@ class Position:
     limit: int = 0
 
 
-def position(options: ListOptions) -> Position:
+def position(options: ListOptions, across_namespaces: bool = False) -> Position:
     """Raises BadRequest for a bad token or resourceVersion."""
     limit = max(options.limit, 0)
+    fields = options.field_selector
+    if fields and fields.exact("metadata.name") and not (options.continue_ or across_namespaces):
+        # The one object there may be is no page.
+        limit = 0
     if options.continue_:
+        token = continuation.decode_continue(options.continue_)
         if options.resource_version not in ("", "0"):
             raise errors.BadRequest("specifying resource version is not allowed when using continue")
-        token = continuation.decode_continue(options.continue_)
         return Position(token.start, max(token.revision, 0), None, limit)
     if not options.resource_version:
         return Position(limit=limit)

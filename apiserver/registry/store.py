@@ -24,6 +24,7 @@ from apiserver.registry.selection import (
     Matches,
     Position,
     check_integer,
+    check_name,
     matcher,
     narrowed,
     parse_resource_version,
@@ -72,6 +73,8 @@ class Store:
         self._clock = clock
 
     def _key(self, namespace: str, name: str) -> str:
+        """Raises BadRequest for a name that no object can have."""
+        check_name(name)
         return self._range(namespace) + name
 
     def _range(self, namespace: str) -> str:
@@ -91,9 +94,10 @@ class Store:
 
     async def list(self, namespace: str = "", options: ListOptions = ListOptions()) -> ItemList:
         """One page, selected and in key order. Raises Expired for a revision or token whose history is gone."""
-        prefix = self._range(narrowed(namespace, options.field_selector))
+        namespace = narrowed(namespace, options.field_selector)
+        prefix = self._range(namespace)
         matches = matcher(options.label_selector, options.field_selector)
-        at = position(options)
+        at = position(options, across_namespaces=self.kind.namespaced and not namespace)
         with translated_continue(at.start):
             if matches is not None and at.limit:
                 return await self._selected_page(prefix, at, matches)

@@ -35,7 +35,10 @@ async def environment(settings: Settings, storage: Storage) -> AsyncIterator[Env
     config = AuthenticationConfig(identities.ca.cert_pem.decode() + flags.client_ca_pem, flags.requestheader)
     authenticator = Authenticator(config, static_tokens(_tokens(settings)))
     listener = serving(settings, config.authorities)
-    lifecycle = NamespaceLifecycle(StoreNamespaces(Store(NAMESPACES, storage, settings.etcd_prefix)))
+    own = Store(NAMESPACES, storage, settings.etcd_prefix)
+    # Before anything is served, so that a client that finds the server ready finds them too.
+    await namespaces.create_initial(own)
+    lifecycle = NamespaceLifecycle(StoreNamespaces(own))
     client = await Client.connect(str(kubeconfig))
     try:
         yield Environment(

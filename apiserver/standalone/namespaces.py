@@ -42,11 +42,15 @@ async def admit(namespace: Object) -> None:
         namespace.update(prepared(namespace))
 
 
+async def create_initial(namespaces: Store) -> bool:
+    """Creates the Namespaces that exist from the start; False when the storage does not take them now."""
+    return all([await _exists(namespaces, name) for name in INITIAL])
+
+
 async def ensure_initial(namespaces: Store) -> None:
-    """Creates the Namespaces that exist from the start, as soon as the storage takes them."""
-    for name in INITIAL:
-        while not await _exists(namespaces, name):  # noqa: ASYNC110 - nobody tells when the storage is back
-            await asyncio.sleep(_WAIT)
+    """Creates them as soon as the storage takes them."""
+    while not await create_initial(namespaces):  # noqa: ASYNC110 - nobody tells when the storage is back
+        await asyncio.sleep(_WAIT)
 
 
 async def _exists(namespaces: Store, name: str) -> bool:

@@ -13,7 +13,7 @@ from apiserver.registry.item import Item
 from apiserver.registry.options import WriteOptions
 from reconciler.conditions import found
 from reconciler.controller import Context, Controller
-from reconciler.dependents import Cluster, Dependents, Outcome
+from reconciler.dependents import POSTPONED, Action, Cluster, Dependents, Outcome
 from reconciler.events import EventRecorder, EventType, Recorder, Sink
 from reconciler.informer import ClientSource, Informer, Source, StoreSource, key_of
 from reconciler.metrics import Instruments
@@ -22,7 +22,8 @@ from reconciler.website.children import MANAGED, MANAGER, Options, desired_deplo
 from reconciler.website.status import Seen, desired_status
 from reconciler.workqueue import WorkQueue
 
-_TAKEN_SECONDS = 10.0
+# A child that is not ours does not tell us when it goes.
+_AGAIN: dict[Action, float] = {"taken": 10.0, "contested": POSTPONED}
 _WORKERS = 8
 
 
@@ -77,8 +78,7 @@ async def reconcile(key: str, world: World) -> float | None:
     for outcome in outcomes:
         if outcome.error is not None:
             raise outcome.error
-    # A child that is not ours does not tell us when it goes.
-    return _TAKEN_SECONDS if any(outcome.action == "taken" for outcome in outcomes) else None
+    return min((_AGAIN[outcome.action] for outcome in outcomes if outcome.action in _AGAIN), default=None)
 
 
 def _wanted_deployment(website: Object, world: World) -> Object:
@@ -89,18 +89,18 @@ def _wanted_deployment(website: Object, world: World) -> Object:
     return wanted
 
 
+_NOTES: dict[Action, tuple[EventType, str]] = {
+    "created": ("Normal", "Created {}."),
+    "updated": ("Normal", "Updated {}."),
+    "contested": ("Warning", "Somebody else changes {} again and again; it is put right every few seconds."),
+}
+
+
 def _record(website: Object, outcomes: Iterable[Outcome], failure: tuple[str, str] | None, recorder: Recorder) -> None:
     """Says what was done, and each time what could not be done."""
-    for action in ("created", "updated"):
-        done = [
-            f"{outcome.child['kind']} {outcome.child['metadata']['name']}"
-            for outcome in outcomes
-            if outcome.action == action
-        ]
-        if done:
-            recorder.record(
-                website, "Normal", action.capitalize(), "Apply", f"{action.capitalize()} {' and '.join(done)}."
-            )
+    for action, (kind, sentence) in _NOTES.items():
+        if done := [str(outcome) for outcome in outcomes if outcome.action == action]:
+            recorder.record(website, kind, action.capitalize(), "Apply", sentence.format(" and ".join(done)))
     if failure is not None:
         recorder.record(website, "Warning", failure[0], "Apply", failure[1])
 
@@ -111,9 +111,7 @@ def _failure(outcomes: Iterable[Outcome]) -> tuple[str, str] | None:
         if outcome.error is not None:
             return "ApplyFailed", f"The {kind} is refused: {outcome.error}"
         if outcome.action == "taken":
-            name = outcome.child["metadata"]["name"]
-            text = f"{kind} {name} exists and is not controlled by this {KIND.kind}; it is left alone."
-            return "NameConflict", text
+            return "NameConflict", f"{outcome} exists and is not controlled by this {KIND.kind}; it is left alone."
     return None
 
 

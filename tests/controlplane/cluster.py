@@ -186,6 +186,7 @@ class ControlPlane:
             "--use-service-account-credentials",
             "--leader-elect=false",
             "--secure-port=0",
+            "--horizontal-pod-autoscaler-sync-period=1s",
         )
 
 

@@ -8,6 +8,7 @@ from tests.controlplane.kubectl import Kubectl, Object
 from tests.controlplane.process import eventually
 from tests.controlplane.server import APIServerProcess
 from tests.e2e.websites import GROUP, condition, create, manifest, website
+from tests.unit.test_quantity import CANONICAL
 
 SOON = 30.0
 CHILDREN_WITHIN = 2.0
@@ -157,3 +158,18 @@ def test_missed_events_are_made_up_for(registered: APIServerProcess, cluster: Ku
     registered.wait_available()
     eventually(lambda: _exists(cluster), SOON, "the Deployment is back after a restart")
     assert f"website.{GROUP}/kubia" in cluster("get", "websites", "-o", "name")
+
+
+def test_quantities_are_written_as_the_cluster_has_them(cluster: Kubectl) -> None:
+    """What a limit is turned into is what kube-apiserver gives back: another form would be a difference for ever."""
+    quotas = [
+        {
+            "apiVersion": "v1",
+            "kind": "ResourceQuota",
+            "metadata": {"name": f"q-{number}"},
+            "spec": {"hard": {"cpu": text}},
+        }
+        for number, text in enumerate(CANONICAL)
+    ]
+    given = cluster("apply", "--dry-run=server", "-o", "json", "-f", "-", stdin=manifest(*quotas))
+    assert [item["spec"]["hard"]["cpu"] for item in orjson.loads(given)["items"]] == list(CANONICAL.values())

@@ -14,7 +14,7 @@ from tests.controlplane.nodes import Nodes
 from tests.controlplane.process import eventually
 from tests.controlplane.server import APIServerProcess
 from tests.e2e.conftest import Target, new_namespace
-from tests.e2e.websites import condition, create
+from tests.e2e.websites import GROUP, condition, create
 
 SOON = 60.0
 LAST_NODE_PORT = 32767
@@ -128,6 +128,18 @@ def test_autoscaler_has_the_last_word_on_replicas(restricted: Kubectl) -> None:
     live = deployed(restricted)
     assert live["spec"]["replicas"] == 3
     assert "--ref=dev" in live["spec"]["template"]["spec"]["containers"][1]["args"]
+
+
+def test_autoscaler_scales_the_website(restricted: Kubectl) -> None:
+    """A HorizontalPodAutoscaler on the Website writes its spec.replicas, and the Deployment follows."""
+    create(restricted, replicas=1)
+    ready(restricted)
+    target = {"apiVersion": f"{GROUP}/v1alpha1", "kind": "Website", "name": "kubia"}
+    spec = {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 4}
+    scaler = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "kubia"}}
+    restricted.apply(scaler | {"spec": spec})
+    eventually(lambda: deployed(restricted)["spec"]["replicas"] == 2, SOON, "the Deployment has followed")
+    assert ready(restricted)["spec"]["replicas"] == 2
 
 
 def test_what_others_say_of_a_child_stays(restricted: Kubectl) -> None:

@@ -88,6 +88,27 @@ async def test_writes_send_their_media_types(connected: Connect) -> None:
     assert (deleted["method"], deleted["body"]) == ("DELETE", {"propagationPolicy": "Background"})
 
 
+async def test_requests_are_counted(connected: Connect, tmp_path: Path) -> None:
+    """Whoever observes is told of every request's method and code, also those of a fenced client."""
+    seen: list[tuple[str, str]] = []
+
+    async def handler(request: web.BaseRequest) -> web.Response:
+        return web.json_response({}, status=200 if request.method == "GET" else 409)
+
+    async with connected(handler) as client:
+        client.observe(lambda method, code: seen.append((method, code)))
+        await client.get("/api/v1/x")
+        with pytest.raises(ClientError):
+            await client.fenced(lambda: None).post("/api/v1/x", {})
+    absent = await Client.connect(kubeconfig(tmp_path / "absent", "http://127.0.0.1:1", {"token": "secret"}))
+    absent.observe(lambda method, code: seen.append((method, code)))
+    with pytest.raises(ClientError):
+        await absent.get("/api/v1/x")
+    await absent.close()
+
+    assert seen == [("GET", "200"), ("POST", "409"), ("GET", "<error>")]
+
+
 async def test_refusal_carries_the_status(connected: Connect) -> None:
     """Code, reason and message of a Status come out as they are."""
 

@@ -22,7 +22,7 @@ def test_format() -> None:
 
     assert "=" not in token
     padded = token + "=" * (-len(token) % 4)
-    assert base64.urlsafe_b64decode(padded) == b'{"v":"meta.k8s.io/v1","rv":42,"start":"ns/a\\u0000"}'
+    assert base64.urlsafe_b64decode(padded) == b'{"v":"meta.k8s.io/v1","rv":42,"start":"/ns/a\\u0000"}'
 
 
 @pytest.mark.parametrize("last", ["a", "ns/a", "x" * 100])
@@ -33,8 +33,15 @@ def test_round_trip(last: str, revision: int) -> None:
 
 
 def test_other_revisions() -> None:
-    """Every negative revision stands for the latest; a leading slash is tolerated."""
+    """Every negative revision stands for the latest; the leading slash may be left out."""
+    assert decode_continue(token_of(b'{"v":"meta.k8s.io/v1","rv":-5,"start":"a"}')) == Continuation(-5, "a")
     assert decode_continue(token_of(b'{"v":"meta.k8s.io/v1","rv":-5,"start":"/a"}')) == Continuation(-5, "a")
+
+
+def test_leniency() -> None:
+    """Line breaks and the case of members do not matter, as for Go."""
+    token = token_of(b'{"V":"meta.k8s.io/v1","RV":7,"Start":"a"}')
+    assert decode_continue(f"{token[:5]}\r\n{token[5:]}\n") == Continuation(7, "a")
 
 
 BAD_DOCUMENTS = [

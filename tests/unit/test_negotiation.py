@@ -2,7 +2,7 @@
 
 import pytest
 
-from apiserver.http.negotiation import JSON, YAML, Format, negotiate, wants_pretty
+from apiserver.http.negotiation import JSON, YAML, Format, check_stream, negotiate, negotiate_plain, wants_pretty
 from apiserver.machinery.errors import NotAcceptable
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
@@ -25,17 +25,27 @@ KUBECTL = f"{TABLE},application/json;as=Table;v=v1beta1;g=meta.k8s.io,applicatio
         ("application/json, application/yaml", JSON),
         ("application/yaml;q=0", YAML),
         ("application/json;q=0, application/yaml", YAML),
-        ("application/json;q=x, application/yaml", JSON),
+        ("application/json;q=x, application/yaml", YAML),
         ("text/html, */*;q=0.1", JSON),
         ("application/json ; charset=utf-8", JSON),
         ("application/vnd.kubernetes.protobuf;q=1, application/json;q=0.5", JSON),
         ("application/json;stream=watch", JSON),
         ("application/json;sv=", JSON),
         ("application/json;sv=x, application/yaml", YAML),
+        ("application/json;sv=v1", JSON),
+        ("application/json;as=;g=;v=", JSON),
+        ("application/json;as=x=y", JSON),
+        ("application/json/", JSON),
+        ("application/json;q= 0.5, application/yaml;q=0.4", YAML),
+        ("application/json;stream=x, application/yaml", YAML),
+        ("application/yaml;stream=watch, application/json", JSON),
+        ("*/*, application/yaml;q=0.1", YAML),
+        ("application/yaml;q=0.1, */*;q=0.2, application/json;q=0", JSON),
+        (",".join(f"text/x{n}" for n in range(40)) + ",application/yaml", YAML),
     ],
 )
 def test_media_type(accept: str, media_type: str) -> None:
-    """The best acceptable clause wins: by q, then the more specific, then the earlier."""
+    """The best acceptable clause wins: by q, then the more specific, then the earlier, in goautoneg's order."""
     assert negotiate(accept) == Format(media_type)
 
 
@@ -46,6 +56,7 @@ ACCEPTED = "application/json, application/yaml, application/vnd.kubernetes.proto
     "accept",
     [
         *("text/html", "application/vnd.kubernetes.protobuf", "application/json;sv=x", ",", "application"),
+        *("APPLICATION/JSON", "application/json/x", "*/json", "json", "application/json;stream=x"),
         "application/json;as=Foo;v=v1;g=meta.k8s.io",
         "application/json;as=Table;v=v9;g=meta.k8s.io",
         "application/json;as=Table;v=v1;g=example.com",
@@ -92,17 +103,11 @@ def test_pretty_parameter(accept: str, pretty: bool) -> None:
     assert negotiate(f"application/json;{accept}").pretty is pretty
 
 
-@pytest.mark.parametrize("accept", ["", "*/*", "application/*", "application/json;stream=watch", "application/json"])
-def test_watch(accept: str) -> None:
-    """Watches are JSON."""
-    assert negotiate(accept, watch=True) == Format()
-
-
-@pytest.mark.parametrize("accept", ["application/yaml", "text/html"])
-def test_watch_is_no_yaml(accept: str) -> None:
-    """A watch has no YAML."""
+def test_watch_is_no_yaml() -> None:
+    """A watch has no YAML, and says so in words of its own."""
+    check_stream(negotiate("application/json;stream=watch"))
     with pytest.raises(NotAcceptable) as caught:
-        negotiate(accept, watch=True)
+        check_stream(negotiate("application/yaml"))
 
     assert caught.value.message == (
         "only the following media types are accepted: "
@@ -110,9 +115,12 @@ def test_watch_is_no_yaml(accept: str) -> None:
     )
 
 
-def test_watch_of_tables() -> None:
-    """kubectl get -w asks for Tables."""
-    assert negotiate(KUBECTL, watch=True).target == "Table"
+@pytest.mark.parametrize("accept", [TABLE, "application/json;sv=v1", "text/html"])
+def test_status_is_not_converted(accept: str) -> None:
+    """A Status cannot be a Table: a clause that asks for one does not count."""
+    with pytest.raises(NotAcceptable):
+        negotiate_plain(accept)
+    assert negotiate_plain(f"{accept},application/yaml") == Format(YAML)
 
 
 @pytest.mark.parametrize(

@@ -227,6 +227,7 @@ WATCH_FAULTS: list[tuple[dict[str, str], list[str]]] = [
         {"sendInitialEvents": "false", "resourceVersionMatch": "NotOlderThan", "continue": "x"},
         [FIELD + "Forbidden: resourceVersionMatch is forbidden when continue is provided"],
     ),
+    ({"continue": "x"}, [FIELD + "Forbidden: resourceVersionMatch is forbidden when continue is provided"]),
 ]
 
 
@@ -255,6 +256,14 @@ def test_initial_events(parameters: dict[str, str], expected: bool | None) -> No
     assert initial_events(query(**parameters)) is expected
 
 
+@pytest.mark.parametrize("export", ["", "1", "true", "x"])
+def test_no_export(export: str) -> None:
+    """What was exported once can no longer be."""
+    with pytest.raises(BadRequest, match="the export parameter"):
+        queryoptions.check_get(query(export=export))
+    queryoptions.check_get(query(export="false"))
+
+
 def test_delete_options_of_the_query() -> None:
     """Without a body the query counts."""
     assert delete_options({}, None) == DeleteOptions()
@@ -262,6 +271,8 @@ def test_delete_options_of_the_query() -> None:
         propagation_policy="Orphan", dry_run=True
     )
     assert delete_options(query(orphanDependents="false"), None) == DeleteOptions(orphan_dependents=False)
+    assert delete_options(query(uid="u", resourceVersion="1"), None) == DeleteOptions("u", "1")
+    assert delete_options(query(uid="", resourceVersion=""), None) == DeleteOptions()
 
 
 def test_delete_options_of_the_body() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.ratelimit import RateLimiter, TokenBucket, backoff
+from reconciler.ratelimit import Buckets, RateLimiter, TokenBucket, backoff
 
 
 def test_backoff_doubles_up_to_a_thousand_seconds() -> None:
@@ -27,6 +27,15 @@ def test_unused_tokens_do_not_add_up_beyond_the_burst() -> None:
 
     assert [bucket.allow(1e6) for _ in range(3)] == [True, True, False]
     assert bucket.allow(1e6 + 1.0)
+
+
+def test_keys_have_buckets_of_their_own() -> None:
+    """What one key has used is no other's; who has not been asked for longest is forgotten."""
+    buckets = Buckets(rate=1.0, burst=1, most=2)
+
+    assert [buckets.allow(key, 0.0) for key in ("a", "a", "b", "b")] == [True, False, True, False]
+    assert buckets.allow("c", 0.0)
+    assert [buckets.allow(key, 0.0) for key in ("b", "a")] == [False, True]
 
 
 def test_failures_of_a_key_add_up_until_it_is_forgotten() -> None:

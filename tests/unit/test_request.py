@@ -2,7 +2,7 @@
 
 import pytest
 
-from apiserver.machinery.request import RequestInfo, first, parse_query, parse_request, truthy
+from apiserver.machinery.request import RequestInfo, first, is_broken, parse_query, parse_request, truthy
 
 APIS = "/apis/extensions.example.com/v1alpha1"
 
@@ -32,6 +32,10 @@ RESOURCES = [
     ("GET", f"{APIS}/watch/websites", ("watch", E, V, "", "websites", "", "")),
     ("GET", f"{APIS}/watch/namespaces/ns/websites", ("watch", E, V, "ns", "websites", "", "")),
     ("GET", f"{APIS}/watch/namespaces/ns/websites/a", ("watch", E, V, "ns", "websites", "a", "")),
+    ("DELETE", f"{APIS}/watch/namespaces/ns/websites", ("watch", E, V, "ns", "websites", "", "")),
+    ("POST", f"{APIS}/watch/namespaces/ns/websites/a", ("watch", E, V, "ns", "websites", "a", "")),
+    ("GET", f"{APIS}/proxy/namespaces/ns/websites/a", ("proxy", E, V, "ns", "websites", "a", "")),
+    ("OPTIONS", f"{APIS}/namespaces/ns/websites", ("", E, V, "ns", "websites", "", "")),
     ("GET", "/api/v1/namespaces", ("list", "", "v1", "", "namespaces", "", "")),
     ("POST", "/api/v1/namespaces", ("create", "", "v1", "", "namespaces", "", "")),
     ("GET", "/api/v1/namespaces/ns", ("get", "", "v1", "ns", "namespaces", "ns", "")),
@@ -50,10 +54,14 @@ def test_resource_paths(method: str, path: str, expected: tuple[str, ...]) -> No
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/healthz", "/api", "/api/v1", "/apis", f"/apis/{E}", APIS, "/openapi/v3", "/metrics", "/apisx/a/b/c"]
+    "path",
+    [
+        *("/", "/healthz", "/api", "/api/v1", "/apis", f"/apis/{E}", APIS, "/openapi/v3", "/metrics", "/apisx/a/b/c"),
+        *(f"/{APIS}/websites", f"{APIS}/watch", f"{APIS}/watch/"),
+    ],
 )
 def test_other_paths(path: str) -> None:
-    """Discovery and everything outside the API trees is no resource request; its verb is the method."""
+    """Discovery and what is outside the API trees, or looks so, is no resource request; its verb is the method."""
     info = parse_request("GET", path, b"")
 
     assert not info.is_resource
@@ -64,6 +72,32 @@ def test_collection() -> None:
     """A path without a name is a collection, also when a field selector names one object."""
     assert parse_request("GET", f"{APIS}/websites", b"fieldSelector=metadata.name%3Da").collection
     assert not parse_request("GET", f"{APIS}/namespaces/ns/websites/a", b"").collection
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "name"),
+    [
+        ("GET", b"fieldSelector=metadata.name%3Da", "a"),
+        ("GET", b"fieldSelector=metadata.name%3D%3Da,metadata.namespace%3Db&watch=1", "a"),
+        ("GET", b"fieldSelector=metadata.name!%3Da", ""),
+        ("GET", b"fieldSelector=metadata.name%3D..", ""),
+        ("GET", b"fieldSelector=metadata.name", ""),
+        ("GET", b"", ""),
+        ("DELETE", b"fieldSelector=metadata.name%3Da", ""),
+    ],
+)
+def test_selected_name(method: str, query: bytes, name: str) -> None:
+    """Who lists or watches one name is authorized for that name."""
+    assert parse_request(method, f"{APIS}/websites", query).name == name
+
+
+@pytest.mark.parametrize(
+    ("path", "broken"),
+    [(b"/a", False), (b"/a%20b", False), (b"/a%", True), (b"/a%2", True), (b"/%zz", True), (b"/%25", False)],
+)
+def test_is_broken(path: bytes, broken: bool) -> None:
+    """An escape has two digits."""
+    assert is_broken(path) is broken
 
 
 @pytest.mark.parametrize(

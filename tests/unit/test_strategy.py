@@ -356,6 +356,8 @@ HOLD, ORPHAN, FOREGROUND = "x/hold", "orphan", "foregroundDeletion"
 @pytest.mark.parametrize(
     ("present", "options", "expected"),
     [
+        ([FOREGROUND, HOLD], DeleteOptions(propagation_policy="Foreground"), [FOREGROUND, HOLD]),
+        ([ORPHAN, HOLD], DeleteOptions(propagation_policy="Foreground"), [HOLD, FOREGROUND]),
         ([], DeleteOptions(), []),
         ([HOLD], DeleteOptions(propagation_policy="Orphan"), [HOLD, ORPHAN]),
         ([HOLD], DeleteOptions(propagation_policy="Foreground"), [HOLD, FOREGROUND]),

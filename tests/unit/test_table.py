@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from apiserver.machinery.errors import BadRequest
 from apiserver.machinery.kind import AGE, Column, Kind
 from apiserver.machinery.table import age, column_definitions, human_duration, row, table
 
@@ -68,16 +67,6 @@ def test_empty_list_has_an_empty_list_of_rows() -> None:
 def test_only_the_first_table_of_a_watch_defines_columns() -> None:
     """Later events carry null in their place."""
     assert table(KIND, [THING], {}, "", NOW, first=False)["columnDefinitions"] is None
-
-
-def test_unknown_include_object_is_refused() -> None:
-    """In the reference's words, even when there are no rows."""
-    with pytest.raises(BadRequest) as caught:
-        table(KIND, [], {}, "Some", NOW)
-    rule = "must be 'Metadata', 'Object', 'None', or empty"
-    assert caught.value.message == (
-        f'Unable to convert to Table as requested: includeObject: Invalid value: "Some": {rule}'
-    )
 
 
 def test_bookmark_without_a_name() -> None:

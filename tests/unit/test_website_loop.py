@@ -14,6 +14,7 @@ from reconciler.website.loop import World, reconcile, run
 from tests.unit.reconciling import (
     CHOSEN,
     DEPLOYMENT,
+    KEY,
     LATER,
     SERVICE,
     MemoryCluster,
@@ -24,6 +25,7 @@ from tests.unit.reconciling import (
     website,
     world,
 )
+from tests.unit.virtual_time import run as run_virtually
 
 
 async def made(**spec: object) -> tuple[MemoryCluster, MemoryWebsites]:
@@ -83,6 +85,29 @@ async def test_autoscaled_replicas_are_left_alone() -> None:
     assert cluster.objects[DEPLOYMENT]["spec"]["replicas"] == 9
 
 
+def test_contested_child_is_repaired_in_its_time() -> None:
+    """Somebody else who changes a child back each time does not keep the loop busy: twenty repairs, then one in five
+    seconds, and an Event that says so."""
+
+    async def fight() -> tuple[int, list[float], set[str]]:
+        cluster, store = await made()
+        recorder, waits = MemoryRecorder(), list[float]()
+        seen = world(cluster, store, recorder=recorder)
+        while asyncio.get_running_loop().time() < 100:
+            broken = merged(cluster.objects[DEPLOYMENT], {"spec": {"replicas": 9}})
+            cluster.objects[DEPLOYMENT] = broken
+            caches = replace(seen.deployments, cache={KEY: broken})
+            wait = await reconcile("ns/kubia", replace(seen, deployments=caches)) or 0.0
+            waits.append(wait)
+            await asyncio.sleep(wait or 0.001)
+        return len(cluster.applied), waits, {reason for _, reason, _ in recorder.events}
+
+    repairs, waits, reasons = run_virtually(fight())
+    assert 35 <= repairs <= 41
+    assert set(waits) == {0.0, 5.0}
+    assert reasons == {"Updated", "Contested"}
+
+
 async def test_deleted_child_comes_back() -> None:
     """A child that somebody deleted is created again."""
     cluster, store = await made()
@@ -106,7 +131,11 @@ async def test_changed_spec_is_rolled_out() -> None:
 async def test_foreign_child_is_left_alone() -> None:
     """A Deployment of that name that somebody else has made is not changed; it is looked at again later, and when it
     has gone the Website gets its own."""
-    foreign: Object = {"metadata": {"name": "kubia-website", "namespace": "ns", "generation": 1}, "spec": {}}
+    foreign: Object = {
+        "kind": "Deployment",
+        "metadata": {"name": "kubia-website", "namespace": "ns", "generation": 1},
+        "spec": {},
+    }
     cluster, store = MemoryCluster(deployment=foreign), MemoryWebsites(website())
 
     assert await reconcile("ns/kubia", world(cluster, store)) == 10.0

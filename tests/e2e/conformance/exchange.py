@@ -24,6 +24,7 @@ _REVISION = re.compile(
     r"(?<=in record \()\d+(?=\))|(?<=resourceVersion\\\":\\\")\d+|(?<=current: )\d+"
     r"|(?<=too old resource version: )\d+ \(\d+\)"
 )
+_YAML_AGE = re.compile(r"(?<=- )\d+s$", re.MULTILINE)
 _GENERATED = re.compile(r"(?<=gen-|Bad_)[bcdfghjklmnpqrstvwxz2456789]{5}\b")
 
 
@@ -106,7 +107,8 @@ class _Run:
         try:
             return [self._value(orjson.loads(line)) for line in text.splitlines()]
         except orjson.JSONDecodeError:
-            return re.sub(r'resourceVersion: "\d+"', "resourceVersion: RV", self._neutral(text))
+            text = _YAML_AGE.sub("AGE", self._neutral(text))
+            return re.sub(r'resourceVersion: "\d+"', "resourceVersion: RV", text)
 
     def _value(self, value: Any, key: str = "") -> Any:
         if isinstance(value, dict):

@@ -68,6 +68,11 @@ def read(path: str = "/a", headers: dict[str, str] | None = None, token: str = "
     return Step("GET", path, query={**query, **({"continue": token} if token else {})}, headers=headers or {})
 
 
+def listed(query: dict[str, str], path: str = "") -> Step:
+    """A read with options that may be of any name."""
+    return Step("GET", path, query=query)
+
+
 def delete(body: Any = None, path: str = "/a", **query: str) -> Step:
     return Step("DELETE", path, body, query)
 

@@ -126,7 +126,7 @@ async def test_watch_with_selector(store: Store) -> None:
 async def test_watch_of_a_name(store: Store) -> None:
     """A field selector narrows a watch to one object."""
     await fill(store, "a", "b")
-    options = WatchOptions(field_selector=parse_fields("metadata.name=b", ()))
+    options = WatchOptions(field_selector=parse_fields("metadata.name=b"))
     async with aclosing(store.watch("ns", options)) as events:
         assert [name for _, name, _ in await take(events, 1)] == ["b"]
         await store.update("ns", "a", paint("blue"))
