@@ -179,6 +179,9 @@ class Informer:
     def _take(self, kind: str, obj: Object) -> None:
         if kind in ("ADDED", "MODIFIED"):
             old = self.cache.get(key_of(obj))
+            if old is not None and _is_later(old["metadata"]["resourceVersion"], obj["metadata"]["resourceVersion"]):
+                # A write's answer has been learnt that the stream has still to come to.
+                return
             self.cache[key_of(obj)] = obj
             self._report(old, obj)
         elif kind == "DELETED":

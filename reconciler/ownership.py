@@ -43,11 +43,13 @@ def in_step(live: Object, desired: Object, manager: str) -> bool:
 def covers(live: Any, desired: Any) -> bool:
     """Whether all that `desired` says is so. Of a list of objects others may own more items, in any order; any other
     list must be equal."""
-    if isinstance(desired, dict):
-        return isinstance(live, dict) and all(k in live and covers(live[k], v) for k, v in desired.items())
-    if isinstance(desired, list) and desired and isinstance(desired[0], dict):
-        return isinstance(live, list) and all(any(covers(item, wanted) for item in live) for wanted in desired)
-    return bool(live == desired)
+    if live == desired:
+        return True
+    if isinstance(desired, dict) and isinstance(live, dict):
+        return all(key in live and covers(live[key], value) for key, value in desired.items())
+    if isinstance(desired, list) and isinstance(live, list) and desired and isinstance(desired[0], dict):
+        return all(any(covers(item, wanted) for item in live) for wanted in desired)
+    return False
 
 
 def _applied(live: Object, manager: str) -> list[Object]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.controlplane import binaries
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.golang import Unavailable
+from tests.controlplane.nodes import Nodes
 from tests.controlplane.process import NotInTime, ProcessDied
 from tests.controlplane.secure_etcd import SecureEtcd
 from tests.controlplane.server import APIServerProcess
@@ -31,8 +32,9 @@ def run(directory: Path) -> None:
     state = directory / "state"
     shutil.rmtree(state, ignore_errors=True)
     with ExitStack() as running:
-        _say("starting etcd, kube-apiserver and kube-controller-manager ...")
+        _say("starting etcd, kube-apiserver, kube-controller-manager, kube-scheduler and a node that kwok plays ...")
         cluster = running.enter_context(ControlPlane(state / "cluster", tools))
+        running.enter_context(Nodes(cluster))
         _say("starting the server ...")
         etcd = running.enter_context(SecureEtcd(state / "etcd"))
         server = APIServerProcess("server", state, cluster, etcd, "--leader-elect")

@@ -191,6 +191,22 @@ async def test_result_of_a_write_is_learnt_at_once() -> None:
     assert changes[-1] == (obj("a", 7), None)
 
 
+async def test_events_before_a_learnt_write_are_old() -> None:
+    """What the stream says of the time before the write does not undo it."""
+    source = MemorySource(obj("a", 1), version=5)
+    informer, changes = listening(source)
+    await informer.relist()
+    changes.clear()
+    informer.learn(obj("a", 8))
+    source.put(("MODIFIED", obj("a", 7)), END)
+    await informer.follow()
+    assert (informer.cache["ns/a"], changes) == (obj("a", 8), [])
+
+    source.put(("MODIFIED", obj("a", 8)), END)
+    await informer.follow()
+    assert changes == [(obj("a", 8), obj("a", 8))]
+
+
 async def test_late_result_of_a_write_is_no_news() -> None:
     """A write's answer that comes after the stream has passed it changes nothing: its object may be deleted by now."""
     source = MemorySource(version=5)

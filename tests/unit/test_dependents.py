@@ -1,0 +1,89 @@
+"""Children in the host cluster: what is asked and sent, by the rules that the module numbers."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from apiserver.client import ClientError
+from apiserver.machinery.errors import Object
+from reconciler.dependents import Dependents, Outcome
+from reconciler.website.children import MANAGER
+from tests.unit.reconciling import KEY, SERVICE, MemoryCluster, merged, service, website
+
+
+def services(cluster: MemoryCluster, cache: Mapping[str, Object] | None = None) -> Dependents:
+    return Dependents("/api/v1", "services", MANAGER, cache or {}, lambda _: None, cluster)
+
+
+async def ensure(cluster: MemoryCluster, cache: Mapping[str, Object] | None = None) -> Outcome:
+    return await services(cluster, cache).ensure(service(), website())
+
+
+def edited() -> Object:
+    changes = {"spec": {"type": "LoadBalancer"}, "metadata": {"uid": "s1", "resourceVersion": "7"}}
+    live: Object = merged(service(), changes)
+    return live
+
+
+async def test_child_that_the_cache_has_missed_is_ours() -> None:
+    """Rule 2: a refused creation asks who is there; it may be our own child, which is then put right."""
+    cluster = MemoryCluster(service=edited())
+    outcome = await ensure(cluster)
+
+    assert (outcome.action, cluster.applied, cluster.asked) == ("updated", [SERVICE, SERVICE], [SERVICE])
+    assert cluster.objects[SERVICE]["spec"]["type"] == "NodePort"
+
+
+async def test_creation_that_is_refused() -> None:
+    """Rule 2: when nobody is there the refusal itself is the answer."""
+    cluster = MemoryCluster()
+    cluster.refusals[SERVICE] = ClientError(422, "Invalid", "no such port")
+    outcome = await ensure(cluster)
+
+    assert (outcome.action, outcome.child, str(outcome.error)) == ("refused", {}, "no such port")
+
+
+@pytest.mark.parametrize("status", [0, 429, 500])
+async def test_creation_that_gets_no_answer(status: int) -> None:
+    """What will pass is raised, without another question."""
+    cluster = MemoryCluster()
+    cluster.refusals[SERVICE] = ClientError(status, "", "later")
+
+    with pytest.raises(ClientError, match="later"):
+        await ensure(cluster)
+    assert cluster.asked == []
+
+
+async def test_child_with_a_controller_of_another_kind_is_taken() -> None:
+    """Rule 5: also when the owner has the same name."""
+    owner = service()["metadata"]["ownerReferences"][0] | {"kind": "Blog", "uid": "u9"}
+    cluster = MemoryCluster()
+    outcome = await ensure(cluster, {KEY: merged(edited(), {"metadata": {"ownerReferences": [owner]}})})
+
+    assert (outcome.action, cluster.applied) == ("taken", [])
+
+
+async def test_unlabelled_orphan_is_taken() -> None:
+    """Rule 4: what does not carry our labels is not adopted, although nobody controls it."""
+    orphan = edited()
+    orphan["metadata"] |= {"ownerReferences": [], "labels": {}}
+    cluster = MemoryCluster()
+    outcome = await ensure(cluster, {KEY: orphan})
+
+    assert (outcome.action, cluster.applied) == ("taken", [])
+
+
+@pytest.mark.parametrize(("status", "passes"), [(404, True), (409, True), (403, False), (500, False), (0, False)])
+async def test_removal(status: int, passes: bool) -> None:
+    """One that has gone or changed meanwhile is another reconcile's; any other answer is an error."""
+
+    class Refusing(MemoryCluster):
+        async def delete(self, path: str, body: Object | None = None) -> Object:
+            raise ClientError(status, "", "no")
+
+    removal = services(Refusing()).remove(edited())
+    if passes:
+        await removal
+        return
+    with pytest.raises(ClientError, match="no"):
+        await removal
