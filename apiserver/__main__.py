@@ -5,7 +5,7 @@ import sys
 
 import uvloop
 
-from apiserver import logs
+from apiserver import logs, memory
 from apiserver.app import serve
 from apiserver.client import ClientError
 from apiserver.filters.authentication_config import SetupError
@@ -17,6 +17,7 @@ def main() -> int:
     try:
         settings = Settings.load(sys.argv[1:])
         logs.configure(settings.logging_level)
+        memory.configure()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(settings))
     except (SettingsError, SetupError, ClientError, StorageError, OSError) as error:

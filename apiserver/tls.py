@@ -1,4 +1,4 @@
-"""TLS: a listener whose certificate and client authorities can change, and uvicorn's protocol with what it lacks.
+"""TLS: a listener whose certificate and client authorities can change.
 
 The handshake asks for a client certificate and refuses one of an authority that is not known here. That alone gives
 nobody a name: which authority may vouch for what is checked for each certificate by the authentication filter, against
@@ -11,26 +11,11 @@ import logging
 import os
 import ssl
 from collections.abc import Sequence
-from typing import Any
 
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from apiserver.http.asgi import Application
-
-MAX_HEADER_BYTES = 1 << 20
-"""Go's default limit of a request's line and headers together."""
-HEADER_SECONDS = 32.0
-"""Time for a request's line and headers, as kube-apiserver gives."""
-MAX_UNREAD_BYTES, UNREAD_SECONDS = 256 * 1024, 5.0
-"""So much, and so long, of a body answered before its end is taken, so that the connection can be used again."""
-IDLE_SECONDS = 120
-"""Longer than Go's clients keep an idle connection (90 s): else they may send on one that is just being closed."""
-
-_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\n"
-    b"connection: close\r\n\r\n431 Request Header Fields Too Large"
-)
+from apiserver.http.connection import IDLE_SECONDS, Protocol
 
 logger = logging.getLogger(__name__)
 
@@ -108,96 +93,6 @@ def _fingerprint(files: Sequence[str]) -> list[tuple[int, int, int]]:
     except OSError:
         return []
     return [(stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in found]
-
-
-class Protocol(HttpToolsProtocol):
-    """Adds the client's certificate (DER) to `scope["extensions"]["tls"]`, and limits to a request's headers.
-
-    `_head_bytes`: received so far of a request whose headers have begun and not ended, else None. `_head_timer` runs
-    while such a one, or the first of a connection, is awaited. `_messages` counts requests; `_ended`: the last one has
-    been received; `_unread`: bytes of its body that came after its answer."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        connection = transport.get_extra_info("ssl_object")
-        certificate = connection.getpeercert(binary_form=True) if connection is not None else None
-        self._extensions: dict[str, Any] = {
-            "tls": {"client_cert_der": certificate},
-            "connection": {"abort": transport.abort},
-        }
-        self._head_bytes: int | None = None
-        self._messages = self._unread = 0
-        self._ended = True
-        self._head_timer: asyncio.TimerHandle | None = self.loop.call_later(HEADER_SECONDS, transport.close)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._cancel_head_timer()
-        super().connection_lost(exc)
-
-    def _cancel_head_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def data_received(self, data: bytes) -> None:
-        if self._head_bytes is not None:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEADER_BYTES:
-                self._refuse_head()
-                return
-        super().data_received(data)
-        if self._head_bytes is not None:
-            if self._head_timer is None:
-                self._head_timer = self.loop.call_later(HEADER_SECONDS, self.transport.close)
-        elif self._is_idle() and self.timeout_keep_alive_task is None and not self.transport.is_closing():
-            # Bytes that begin no request do not keep a connection.
-            self.timeout_keep_alive_task = self.loop.call_later(IDLE_SECONDS, self.timeout_keep_alive_handler)
-
-    def _is_idle(self) -> bool:
-        return not self.pipeline and self.cycle is not None and self.cycle.response_complete
-
-    def _refuse_head(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.write(_TOO_LARGE)
-            self.transport.close()
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope["extensions"] = self._extensions
-        self._head_bytes = 0
-        self._messages += 1
-        self._unread, self._ended = 0, False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        # What follows a chunked body are trailers: no headers of the request, and least of all somebody's identity.
-        if self._head_bytes is not None:
-            super().on_header(name, value)
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self._is_idle() and not self._ended:
-            self.loop.call_later(UNREAD_SECONDS, self._close_unread, self._messages)
-
-    def on_body(self, body: bytes) -> None:
-        super().on_body(body)
-        if self.cycle.response_complete:
-            self._unread += len(body)
-            if self._unread > MAX_UNREAD_BYTES:
-                self.transport.close()
-
-    def on_message_complete(self) -> None:
-        super().on_message_complete()
-        self._ended = True
-
-    def _close_unread(self, message: int) -> None:
-        if message == self._messages and not self._ended:
-            self.transport.close()
-
-    def on_headers_complete(self) -> None:
-        self._head_bytes = None
-        if self._head_timer is not None:
-            self._cancel_head_timer()
-        super().on_headers_complete()
 
 
 def server_config(app: Application, serving: Serving) -> Config:

@@ -113,6 +113,8 @@ class Cacher:
         self._asking: list[asyncio.Future[int | StorageError]] = []
         """Who waits for the next question for the storage's current revision."""
         self._asks = asyncio.Event()
+        self._patience: asyncio.TimerHandle
+        """Of those who wait for it; there is one while `_asking` has somebody."""
         self._announced = 0
         """The newest revision that was announced to the watches as Progress."""
 
@@ -195,11 +197,7 @@ class Cacher:
 
     async def current_revision(self) -> int:
         """As of the storage, shared as rule 2 says."""
-        try:
-            async with asyncio.timeout(FRESHNESS_DEADLINE):
-                return await self._ask_revision()
-        except TimeoutError:
-            raise Unavailable("the storage has not said its revision") from None
+        return await self._ask_revision()
 
     async def request_progress(self) -> None:
         await self._be_fresh(None)
@@ -220,19 +218,28 @@ class Cacher:
             return
         if not_older_than == 0:
             raise Unavailable("the storage has not been listed yet")
+        until = asyncio.get_running_loop().time() + FRESHNESS_DEADLINE
+        revision = not_older_than or await self._ask_revision()
+        if revision <= self._revision:
+            return
         try:
-            async with asyncio.timeout(FRESHNESS_DEADLINE):
-                await self._reach(not_older_than or await self._ask_revision())
+            async with asyncio.timeout_at(until):
+                await self._reach(revision)
         except TimeoutError:
             if not_older_than and self._revision:
                 raise FutureRevision(not_older_than, self._revision) from None
             raise Unavailable(f"the watch cache is behind the storage, at revision {self._revision}") from None
 
     async def _ask_revision(self) -> int:
-        """The storage's current revision, by a question sent after this call."""
-        answer: asyncio.Future[int | StorageError] = asyncio.get_running_loop().create_future()
+        """The storage's current revision, by a question sent after this call, within FRESHNESS_DEADLINE."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[int | StorageError] = loop.create_future()
         self._asking.append(answer)
-        self._asks.set()
+        if len(self._asking) == 1:
+            # One timer for all of them: one for each would cost more than the rest of a read.
+            silence = Unavailable("the storage has not said its revision")
+            self._patience = loop.call_later(FRESHNESS_DEADLINE, _tell, self._asking, silence)
+            self._asks.set()
         revision = await answer
         if isinstance(revision, StorageError):
             raise revision
@@ -358,11 +365,9 @@ class Cacher:
         while True:
             await self._asks.wait()
             self._asks.clear()
-            asking, self._asking = self._asking, []
-            answer = await self._current_revision()
-            for waiter in asking:
-                if not waiter.done():
-                    waiter.set_result(answer)
+            asking, self._asking, patience = self._asking, [], self._patience
+            _tell(asking, await self._current_revision())
+            patience.cancel()
 
     async def _current_revision(self) -> int | StorageError:
         try:
@@ -385,3 +390,9 @@ class Cacher:
             await asyncio.sleep(PROGRESS_INTERVAL)
             if self._revision > self._announced:
                 self._announce()
+
+
+def _tell(asking: list[asyncio.Future[int | StorageError]], answer: int | StorageError) -> None:
+    for waiter in asking:
+        if not waiter.done():
+            waiter.set_result(answer)

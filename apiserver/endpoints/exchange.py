@@ -6,7 +6,7 @@ from collections.abc import Callable, MutableMapping
 from functools import partial
 from typing import Any, TypeVar
 
-from apiserver.http.asgi import Headers, Receive, Scope, Send
+from apiserver.http.asgi import Connection, Headers, Receive, Scope, Send
 from apiserver.http.body import read_body
 from apiserver.http.negotiation import YAML, Format, negotiate, wants_pretty
 from apiserver.http.respond import format_of, send_bytes, send_status
@@ -68,9 +68,17 @@ class Exchange:
 
     def abort(self) -> None:
         """Cuts the connection, whatever has not been sent yet."""
-        cut: Callable[[], None] | None = self._scope.get("extensions", {}).get("connection", {}).get("abort")
-        if cut is not None:
-            cut()
+        if self._connection is not None:
+            self._connection.abort()
+
+    def push(self, data: bytes) -> bool:
+        """As of `asgi.Connection`."""
+        return self._connection is not None and self._connection.push(data)
+
+    @property
+    def _connection(self) -> Connection | None:
+        connection: Connection | None = self._scope.get("extensions", {}).get("connection")
+        return connection
 
     async def untyped(self, data: bytes) -> Object:
         """The body `data` as any JSON object. Raises BadRequest, UnsupportedMediaType."""

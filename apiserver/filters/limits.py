@@ -1,6 +1,8 @@
 """How long a request may take, and how many may run at once (wire.md 2.5). Watches are bound by neither."""
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -9,6 +11,7 @@ from apiserver.filters.authorization import ALWAYS_ALLOWED_PATHS, MASTERS
 from apiserver.http.asgi import Application, Message, Receive, Scope, Send
 from apiserver.http.metrics import Metrics
 from apiserver.http.respond import format_of, send_bytes, send_status, send_text
+from apiserver.http.timers import Timers
 from apiserver.machinery.duration import parse_duration
 from apiserver.machinery.errors import BadRequest, Timeout
 from apiserver.machinery.request import RequestInfo, User, first
@@ -71,6 +74,7 @@ class Deadline:
 
     def __init__(self, app: Application, longest: float = 60.0) -> None:
         self._app, self._longest = app, longest
+        self._timers = Timers(longest)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         info: RequestInfo | None = scope["state"]["info"] if scope["type"] == "http" else None
@@ -84,7 +88,7 @@ class Deadline:
             await send_status(send, error, format_of(scope))
             return
         timed = _Timed(task, send)
-        timer = task.get_loop().call_later(seconds, timed.expire)
+        cancel = self._schedule(timed.expire, seconds)
         try:
             await self._app(scope, receive, timed.send)
             # A handler that went on all the same must not leave a cancellation to its callers.
@@ -95,7 +99,14 @@ class Deadline:
             if not timed.started:
                 await send_bytes(send, 504, _TIMEOUT_BODY, [_SNIFFED])
         finally:
-            timer.cancel()
+            cancel()
+
+    def _schedule(self, expire: Callable[[], None], seconds: float) -> Callable[[], None]:
+        """Returns what undoes it."""
+        if seconds == self._longest:
+            self._timers.add(expire)
+            return partial(self._timers.remove, expire)
+        return asyncio.get_running_loop().call_later(seconds, expire).cancel
 
 
 class InFlight:

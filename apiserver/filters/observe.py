@@ -5,11 +5,11 @@ One layer for all of these, since each layer of ASGI costs every request.
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 import orjson
 
@@ -138,7 +138,13 @@ def _is_apply(info: RequestInfo, headers: dict[bytes, bytes]) -> bool:
 def _audit_id(headers: dict[bytes, bytes]) -> str:
     """The front proxy's, as it is; what cannot stand in a header again is replaced."""
     given = headers.get(b"audit-id", b"").decode("latin-1")
-    return given if given and given.isprintable() else str(uuid4())
+    return given if given and given.isprintable() else _random_uuid()
+
+
+def _random_uuid() -> str:
+    """Of version 4. It keeps no secret, and the standard library's costs three times as much."""
+    digits = f"{random.getrandbits(128):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
 
 def _entry(scope: Scope, user_agent: bytes, code: int, started: float, seconds: float) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The ASGI interface as types."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -11,3 +11,14 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 Headers = Iterable[tuple[bytes, bytes]]
 """Names are in lower case, and may come more than once."""
+
+
+class Connection(Protocol):
+    """What this server's connections offer beyond ASGI, as `scope["extensions"]["connection"]`."""
+
+    def abort(self) -> None:
+        """Cuts the connection, whatever has not been sent yet."""
+
+    def push(self, data: bytes) -> bool:
+        """Writes a part of a chunked answer that has begun, at once. False: not now, since the client has yet to read
+        what was written before, or is gone."""

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from apiserver.certificates import KeyPair, issue
-from apiserver.tls import MAX_HEADER_BYTES
+from apiserver.http.connection import MAX_HEADER_BYTES
 from tests.api.trusting import Running
 
 FORGED = {"X-Remote-User": "mallory", "X-Remote-Group": "system:masters"}

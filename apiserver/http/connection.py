@@ -1,0 +1,250 @@
+"""uvicorn's HTTP/1.1 protocol with what it lacks: limits to a request's headers, the client's certificate, and answers
+that leave in one piece."""
+
+import asyncio
+from collections.abc import Iterable
+from math import inf
+from typing import Any
+from urllib.parse import unquote
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from apiserver.http.asgi import Message
+
+MAX_HEADER_BYTES = 1 << 20
+"""Go's default limit of a request's line and headers together."""
+HEADER_SECONDS = 32.0
+"""Time for a request's line and headers, as kube-apiserver gives."""
+MAX_UNREAD_BYTES, UNREAD_SECONDS = 256 * 1024, 5.0
+"""So much, and so long, of a body answered before its end is taken, so that the connection can be used again."""
+IDLE_SECONDS = 120
+"""Longer than Go's clients keep an idle connection (90 s): else they may send on one that is just being closed."""
+
+_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\n"
+    b"connection: close\r\n\r\n431 Request Header Fields Too Large"
+)
+
+_JOINED = 16 * 1024
+"""Bytes that a TLS record holds."""
+_BODILESS = (204, 304)
+
+
+class Cycle(RequestResponseCycle):
+    """uvicorn's, with less work for an answer. Its head leaves with the beginning of its body: one TLS record, one call
+    of the system. It is an `asgi.Connection`.
+
+    `_head`: of an answer that has begun, until it is written."""
+
+    _head = b""
+
+    async def send(self, message: Message) -> None:  # type: ignore[override]
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        if message["type"] == "http.response.start":
+            self.response_started, self.waiting_for_100_continue = True, False
+            self._head = self._encode_head(message["status"], message.get("headers", ()))
+        else:
+            self._write(message.get("body", b""), message.get("more_body", False))
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+    def push(self, data: bytes) -> bool:
+        if self._head or self.flow.write_paused or self.disconnected or self.response_complete:
+            return False
+        self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        return True
+
+    def _encode_head(self, code: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """Raises ValueError for a header that would end its line."""
+        sent = [*self.default_headers, *headers]
+        names = dict(sent)
+        self.chunked_encoding = not (b"content-length" in names or code in _BODILESS or self.scope["method"] == "HEAD")
+        if self.chunked_encoding:
+            sent.append((b"transfer-encoding", b"chunked"))
+        if names.get(b"connection") == b"close":
+            self.keep_alive = False
+        elif not self.keep_alive:
+            sent.append((b"connection", b"close"))
+        head = b"%b%b\r\n" % (STATUS_LINE[code], b"".join([b"%b: %b\r\n" % header for header in sent]))
+        if head.count(b"\n") != len(sent) + 2:
+            raise ValueError("a header of the answer holds a line break")
+        return head
+
+    def _write(self, body: bytes, more: bool) -> None:
+        if self.response_complete:
+            raise RuntimeError("the answer was complete already")
+        head, self._head = self._head, b""
+        data = self._framed(body, more)
+        if len(data) <= _JOINED:
+            data = head + data
+        elif head:
+            self.transport.write(head)
+        if data:
+            self.transport.write(data)
+        if not more:
+            self._end()
+
+    def _framed(self, body: bytes, more: bool) -> bytes:
+        if self.scope["method"] == "HEAD":
+            return b""
+        if not self.chunked_encoding:
+            return body
+        chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+        return chunk if more else chunk + b"0\r\n\r\n"
+
+    def _end(self) -> None:
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
+
+class Protocol(HttpToolsProtocol):
+    """Adds the client's certificate (DER) to `scope["extensions"]["tls"]`, the Cycle as "connection" beside it, and
+    limits to a request's headers.
+
+    `_head_bytes`: received so far of a request whose headers have begun and not ended, else None. `_head_timer` runs
+    while such a one, or the first of a connection, is awaited. `_messages` counts requests; `_ended`: the last one has
+    been received; `_unread`: bytes of its body that came after its answer. `_idle_since`: the end of the last answer,
+    inf once data has come after it; uvicorn's timer for idle connections runs then, and may run otherwise."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        connection = transport.get_extra_info("ssl_object")
+        certificate = connection.getpeercert(binary_form=True) if connection is not None else None
+        self._tls: dict[str, bytes | None] = {"client_cert_der": certificate}
+        self._head_bytes: int | None = None
+        self._idle_since = inf
+        self._messages = self._unread = 0
+        self._ended = True
+        self._head_timer: asyncio.TimerHandle | None = self.loop.call_later(HEADER_SECONDS, transport.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel_head_timer()
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+        super().connection_lost(exc)
+
+    def _cancel_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def data_received(self, data: bytes) -> None:
+        if self._head_bytes is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEADER_BYTES:
+                self._refuse_head()
+                return
+        super().data_received(data)
+        if self._head_bytes is not None:
+            if self._head_timer is None:
+                self._head_timer = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+        elif self._is_idle() and not self.transport.is_closing():
+            # Bytes that begin no request do not keep a connection.
+            self._rest()
+
+    def _is_idle(self) -> bool:
+        return not self.pipeline and self.cycle is not None and self.cycle.response_complete
+
+    def _refuse_head(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_bytes = 0
+        self._messages += 1
+        self._unread, self._ended = 0, False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # What follows a chunked body are trailers: no headers of the request, and least of all somebody's identity.
+        if self._head_bytes is not None:
+            super().on_header(name, value)
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._rest()
+        if not self._ended:
+            self.loop.call_later(UNREAD_SECONDS, self._close_unread, self._messages)
+
+    def _rest(self) -> None:
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(IDLE_SECONDS, self.timeout_keep_alive_handler)
+
+    def _unset_keepalive_if_required(self) -> None:
+        """uvicorn's word for: data has come. A timer that goes on costs less than one for each request."""
+        self._idle_since = inf
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.timeout_keep_alive_task = None
+        left = self._idle_since + IDLE_SECONDS - self.loop.time()
+        if left <= 0:
+            super().timeout_keep_alive_handler()
+        elif left < inf:
+            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        if self.cycle.response_complete:
+            self._unread += len(body)
+            if self._unread > MAX_UNREAD_BYTES:
+                self.transport.close()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._ended = True
+
+    def _close_unread(self, message: int) -> None:
+        if message == self._messages and not self._ended:
+            self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        self._head_bytes = None
+        if self._head_timer is not None:
+            self._cancel_head_timer()
+        before, cycle = self.cycle, self._begin_cycle()
+        self.cycle = cycle
+        if before is None or before.response_complete:
+            self._start_asgi_task(cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
+
+    def _begin_cycle(self) -> Cycle:
+        """Completes the scope of the request whose headers have come."""
+        parser, url, version = self.parser, httptools.parse_url(self.url), self.parser.get_http_version()
+        path, scope = url.path.decode("ascii"), self.scope
+        scope["method"], scope["http_version"] = parser.get_method().decode("ascii"), version
+        scope["path"], scope["raw_path"] = unquote(path) if "%" in path else path, url.path
+        scope["query_string"] = url.query or b""
+        cycle = Cycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        extensions: dict[str, Any] = {"tls": self._tls, "connection": cycle}
+        scope["extensions"] = extensions
+        return cycle

@@ -1,0 +1,169 @@
+"""What leaves a connection, write by write."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from uvicorn import Config
+from uvicorn.server import ServerState
+
+from apiserver.http.asgi import Receive, Scope, Send
+from apiserver.http.connection import IDLE_SECONDS, Protocol
+
+START = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}
+CHUNKED = {"type": "http.response.start", "status": 200, "headers": []}
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+class Pipe(asyncio.Transport):
+    """A transport that keeps what is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: Any) -> None:
+        self.written.append(bytes(data))
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+
+Answer = Callable[[Scope, Send], Awaitable[None]]
+
+
+async def connected(answer: Answer) -> tuple[Protocol, Pipe]:
+    """A connection of an application that answers so."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(scope, send)
+
+    pipe, protocol = Pipe(), Protocol(Config(app, log_config=None, proxy_headers=False), ServerState(), {})
+    protocol.connection_made(pipe)
+    return protocol, pipe
+
+
+async def asked(answer: Answer, request: bytes = GET) -> Pipe:
+    """The connection after one request."""
+    protocol, pipe = await connected(answer)
+    protocol.data_received(request)
+    await asyncio.gather(*protocol.tasks)
+    protocol.connection_lost(None)
+    return pipe
+
+
+def body(data: bytes, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+async def test_one_write() -> None:
+    """Head and body of an answer leave in one write."""
+
+    async def answer(_: Scope, send: Send) -> None:
+        await send(START)
+        await send(body(b"ok"))
+
+    assert (await asked(answer)).written == [b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"]
+
+
+async def test_chunks() -> None:
+    """Without a length the body is chunked; an empty first part sends the head at once."""
+
+    async def answer(_: Scope, send: Send) -> None:
+        await send(CHUNKED)
+        for part in (b"", b"one"):
+            await send(body(part, more=True))
+        await send(body(b""))
+
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    assert (await asked(answer)).written == [head, b"3\r\none\r\n", b"0\r\n\r\n"]
+
+
+async def test_head_request() -> None:
+    """The answer to HEAD has a head only, with the length that the body would have."""
+
+    async def answer(_: Scope, send: Send) -> None:
+        await send(START)
+        await send(body(b"ok"))
+
+    pipe = await asked(answer, b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert pipe.written == [b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"]
+
+
+@pytest.mark.parametrize("header", [(b"warning", b"a\nb"), (b"a\r\nb", b"c")])
+async def test_header_with_a_line_break(header: tuple[bytes, bytes]) -> None:
+    """A header that would become two is not sent; the connection ends."""
+
+    async def answer(_: Scope, send: Send) -> None:
+        await send({**START, "headers": [header]})
+
+    pipe = await asked(answer)
+    assert pipe.written == []
+    assert pipe.closed
+
+
+@pytest.mark.parametrize(("request_line", "kept"), [(b"GET / HTTP/1.1", True), (b"GET / HTTP/1.0", False)])
+async def test_connection_is_kept(request_line: bytes, kept: bool) -> None:
+    """An HTTP/1.1 client's connection stays open; another one is told that it ends."""
+
+    async def answer(_: Scope, send: Send) -> None:
+        await send(START)
+        await send(body(b"ok"))
+
+    protocol, pipe = await connected(answer)
+    protocol.data_received(request_line + b"\r\nHost: x\r\n\r\n")
+    await asyncio.gather(*protocol.tasks)
+    assert pipe.closed is not kept
+    assert (b"connection: close" in pipe.written[0]) is not kept
+    protocol.connection_lost(None)
+
+
+async def test_push() -> None:
+    """What is pushed is a chunk of its own, after the head was sent, while the client reads, and before the end."""
+    pushed: list[bool] = []
+
+    async def answer(scope: Scope, send: Send) -> None:
+        connection = scope["extensions"]["connection"]
+        await send(CHUNKED)
+        pushed.append(connection.push(b"too early"))
+        await send(body(b"", more=True))
+        pushed.append(connection.push(b"one"))
+        connection.flow.pause_writing()
+        pushed.append(connection.push(b"too much"))
+        connection.flow.resume_writing()
+        await send(body(b""))
+        pushed.append(connection.push(b"too late"))
+
+    pipe = await asked(answer)
+    assert pushed == [False, True, False, False]
+    assert pipe.written[1:] == [b"3\r\none\r\n", b"0\r\n\r\n"]
+
+
+async def test_idle_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that was idle for long enough is closed; data that came meanwhile keeps it."""
+
+    async def answer(_: Scope, send: Send) -> None:
+        await send(START)
+        await send(body(b"ok"))
+
+    protocol, pipe = await connected(answer)
+    protocol.data_received(GET)
+    await asyncio.gather(*protocol.tasks)
+    protocol.timeout_keep_alive_handler()
+    assert not pipe.closed
+    now = protocol.loop.time()
+    monkeypatch.setattr(protocol, "loop", _Clock(now + IDLE_SECONDS))
+    protocol.timeout_keep_alive_handler()
+    assert pipe.closed
+
+
+class _Clock:
+    """An event loop at that time."""
+
+    def __init__(self, now: float) -> None:
+        self.time = lambda: now
