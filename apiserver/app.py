@@ -151,7 +151,7 @@ def application(
     rest.include_router(documents.router(served, f"{settings.bind_address}:{settings.secure_port}"))
     rest.include_router(health.router(_checks(environment, cacher, storage, drain), metrics, VERSION))
     documents.add_index(rest)
-    watch = WatchEndpoint(drain, settings.min_request_timeout, metrics.watch_events)
+    watch = WatchEndpoint(drain, settings.min_request_timeout, metrics.watch_events.counter)
     app: Application = ResourceRouter({key: route_of(store, watch) for key, store in stores.items()}, rest)
     app = Authorize(app, environment.authorizer, metrics)
     app = InFlight(app, metrics, settings.max_requests_inflight, settings.max_mutating_requests_inflight)

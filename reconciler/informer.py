@@ -78,10 +78,10 @@ class StoreSource:
     async def watch(self, resource_version: str) -> AsyncIterator[tuple[str, Object]]:
         options = WatchOptions(resource_version=resource_version, initial_events=False)
         async with aclosing(self._store.watch_batches(options=options)) as batches:
-            async for events, revision in batches:
-                for event in events:
+            async for batch in batches:
+                for event in batch.events:
                     yield event.type, event.item.object
-                yield "BOOKMARK", {"metadata": {"resourceVersion": str(revision)}}
+                yield "BOOKMARK", {"metadata": {"resourceVersion": str(batch.revision)}}
 
 
 def key_of(obj: Object) -> str:

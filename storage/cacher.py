@@ -7,7 +7,8 @@ Rules:
    and answers from memory. One question serves all that waited when it was sent, and nobody who came later.
 3. Of a key's revision there is one KeyValue, which lists, gets and events hand out, so that its `memo` is made once.
 4. Events reach a watch in order and once: it takes the history and joins the fan-out without an await in between.
-5. Nobody waits for a watch. One that is behind by `buffer` events when more arrive is ended (SlowWatcher).
+5. Nobody waits for a watch. It has its events at once if it can take them, else when its task runs. One that is behind
+   by `buffer` events when more arrive is ended (SlowWatcher).
 6. The storage may go away: watches stay open, reads that accept any state are served, and `run` goes on from where it
    was. If that has been compacted meanwhile, it lists again, and the watches, which missed something, end (Compacted).
 """
@@ -22,6 +23,7 @@ from itertools import chain
 
 from storage.history import History
 from storage.interface import (
+    Batch,
     Compacted,
     Event,
     FutureRevision,
@@ -30,6 +32,7 @@ from storage.interface import (
     Progress,
     Storage,
     StorageError,
+    Take,
     Unavailable,
 )
 
@@ -42,9 +45,6 @@ PROGRESS_INTERVAL = 5.0
 MIN_RETRY_DELAY, MAX_RETRY_DELAY = 0.05, 1.0
 PAGE = 1000
 """Keys that the initial list asks for at a time, to leave the event loop to others."""
-WAKE_COST = 20e-6
-"""Seconds that waking a watch takes, about. Under load wake-ups are put off by that much for each watch woken before:
-the more watches there are, the more events each takes at a time, and half of the event loop is left to others."""
 WATCH_BUFFER = 10_000
 """Events that a watch may be behind."""
 LAST = "\U0010ffff"
@@ -57,25 +57,67 @@ class SlowWatcher(Unavailable):
 
 
 class _Watcher:
-    """One open watch: what it has not taken yet. `ended` is raised once `events` is empty."""
+    """One open watch. `due`: what it has not had yet, which others have too; `behind`: how many events that are;
+    `after`: the revision of the last one that it has had. `ended` is raised once nothing is due. `waits`: it has dealt
+    with what it was given."""
 
-    __slots__ = ("ended", "events", "progress", "wake")
+    __slots__ = ("after", "behind", "due", "ended", "progress", "take", "waits", "wake")
 
-    def __init__(self) -> None:
-        self.events: list[Event] = []
+    def __init__(self, missed: Batch, after: int, take: Take | None) -> None:
+        self.due = [missed] if missed else []
+        self.behind, self.after, self.take = len(missed), after, take
         self.progress = 0
+        self.waits = False
         self.ended: StorageError | None = None
         self.wake = asyncio.Event()
 
-    def push(self, events: list[Event], limit: int) -> None:
+    def push(self, batch: Batch, limit: int) -> None:
         """Adds events, unless there are `limit` already: then it ends."""
-        if self.ended:
+        if self.ended or batch.revision <= self.after:
             return
-        if len(self.events) < limit:
-            self.events += events
-        else:
-            self.events = []
+        if self.behind >= limit:
+            self.due = []
             self.end(SlowWatcher(f"{limit} events were not taken in time"))
+            return
+        if batch[0].revision <= self.after:
+            # The watch starts after a revision that the cache has yet to reach.
+            batch = Batch(event for event in batch if event.revision > self.after)
+        self.due.append(batch)
+        self.behind += len(batch)
+
+    def pop(self) -> Batch:
+        """All that is due, which counts as had."""
+        batch = self._joined()
+        self._had(batch)
+        return batch
+
+    def _joined(self) -> Batch:
+        if len(self.due) > 1:
+            self.due = [Batch(chain.from_iterable(self.due))]
+        return self.due[0]
+
+    def _had(self, batch: Batch) -> None:
+        self.due.clear()
+        self.behind, self.after = 0, batch[-1].revision
+
+    def deliver(self) -> None:
+        """Gives what is due to `take`; if it cannot have it now, wakes the watch, which will wait for its reader."""
+        if self.waits and self.take and self.due:
+            batch = self._joined()
+            try:
+                if self.take(batch):
+                    self._had(batch)
+                    return
+            except Exception:
+                # The others are not concerned. The watch will meet the same fault, in its own task.
+                log.debug("a watch could not take its events", exc_info=True)
+        self.wake.set()
+
+    async def wait(self) -> None:
+        self.waits = True
+        self.wake.clear()
+        await self.wake.wait()
+        self.waits = False
 
     def end(self, error: StorageError) -> None:
         self.ended = error
@@ -100,12 +142,13 @@ class Cacher:
         self._history = History(0)
         self._watchers: dict[str, set[_Watcher]] = {}
         """By the prefix they watch; no empty sets."""
-        self._unwoken: set[_Watcher] = set()
-        """Those with events since they were woken last."""
-        self._waking: asyncio.TimerHandle | None = None
-        """Is there whenever `_unwoken` has somebody."""
+        self._undelivered: set[_Watcher] = set()
+        """Those with events that came since the last `_deliver`."""
+        self._delivery: asyncio.TimerHandle | None = None
+        """Is there whenever `_undelivered` has somebody."""
         self._rested = 0.0
-        """When the event loop's clock lets the next be woken (WAKE_COST)."""
+        """Until then by the event loop's clock nothing is delivered: as long again as it took the last time. So half of
+        the event loop is left to others, and the more there is to do, the more events each watch has at a time."""
         self._waiting: set[tuple[int, asyncio.Future[None]]] = set()
         """Who waits for which revision."""
         self._waits = asyncio.Event()
@@ -150,28 +193,23 @@ class Cacher:
             await self._be_fresh(not_older_than)
         return self._items.get(key), self._revision
 
-    async def watch(self, prefix: str, after: int) -> AsyncGenerator[list[Event] | Progress]:
+    async def watch(self, prefix: str, after: int, take: Take | None = None) -> AsyncGenerator[Batch | Progress]:
         if not self._revision:
             await self._be_fresh(1)
-        watcher = _Watcher()
-        watcher.events = [event for event in self._history.after(after) if event.key.startswith(prefix)]
+        missed = Batch(event for event in self._history.after(after) if event.key.startswith(prefix))
+        watcher = _Watcher(missed, after, take)
         self._watchers.setdefault(prefix, set()).add(watcher)
         try:
             while True:
-                if events := watcher.events:
-                    watcher.events = []
-                    # A watch may start after a revision that the cache has yet to reach.
-                    if events := [event for event in events if event.revision > after]:
-                        after = events[-1].revision
-                        yield events
+                if watcher.due:
+                    yield watcher.pop()
                 elif watcher.ended:
                     raise watcher.ended
-                elif watcher.progress > after:
-                    after = watcher.progress
-                    yield Progress(after)
+                elif watcher.progress > watcher.after:
+                    watcher.after = watcher.progress
+                    yield Progress(watcher.after)
                 else:
-                    watcher.wake.clear()
-                    await watcher.wake.wait()
+                    await watcher.wait()
         finally:
             self._leave(prefix, watcher)
 
@@ -294,14 +332,14 @@ class Cacher:
         self._move(revision)
         self._end_watches(Compacted(revision))
 
-    def _apply(self, batch: builtins.list[Event] | Progress) -> None:
+    def _apply(self, batch: Batch | Progress) -> None:
         if isinstance(batch, Progress):
             self._move(max(batch.revision, self._revision))
             return
         for event in batch:
             self._store(event)
         self._history.extend(batch, asyncio.get_running_loop().time())
-        self._changed = batch[-1].revision
+        self._changed = batch.revision
         self._move(self._changed)
         self._fan_out(batch)
 
@@ -327,21 +365,27 @@ class Cacher:
             if wanted <= revision and not waiter.done():
                 waiter.set_result(None)
 
-    def _fan_out(self, events: builtins.list[Event]) -> None:
-        keyed = [(event.key, event) for event in events]
+    def _fan_out(self, batch: Batch) -> None:
+        keyed = [(event.key, event) for event in batch]
         for prefix, watchers in self._watchers.items():
-            if matching := [event for key, event in keyed if key.startswith(prefix)]:
-                self._unwoken |= watchers
+            if matching := Batch(event for key, event in keyed if key.startswith(prefix)):
+                self._undelivered |= watchers
                 for watcher in watchers:
                     watcher.push(matching, self._buffer)
-        if self._unwoken and not self._waking:
-            self._waking = asyncio.get_running_loop().call_at(self._rested, self._wake)
+        if self._undelivered and not self._delivery:
+            loop = asyncio.get_running_loop()
+            if loop.time() < self._rested:
+                self._delivery = loop.call_at(self._rested, self._deliver)
+            else:
+                self._deliver()
 
-    def _wake(self) -> None:
-        woken, self._unwoken, self._waking = self._unwoken, set(), None
-        self._rested = asyncio.get_running_loop().time() + len(woken) * WAKE_COST
-        for watcher in woken:
-            watcher.wake.set()
+    def _deliver(self) -> None:
+        watchers, self._undelivered, self._delivery = self._undelivered, set(), None
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        for watcher in watchers:
+            watcher.deliver()
+        self._rested = 2 * clock() - started
 
     def _announce(self) -> None:
         """Lets every watch report the revision, after the events up to it."""

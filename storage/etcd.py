@@ -18,6 +18,7 @@ import grpc
 from aetcd import rpc
 
 from storage.interface import (
+    Batch,
     Compacted,
     Event,
     FutureRevision,
@@ -26,6 +27,7 @@ from storage.interface import (
     Progress,
     RevisionConflict,
     StorageError,
+    Take,
     TooLarge,
     Unavailable,
 )
@@ -91,7 +93,7 @@ class EtcdStorage:
         require_reached(not_older_than, revision)
         return _first(response.kvs), revision
 
-    async def watch(self, prefix: str, after: int) -> AsyncGenerator[list[Event] | Progress]:
+    async def watch(self, prefix: str, after: int, take: Take | None = None) -> AsyncGenerator[Batch | Progress]:
         call, created = await self._open_watch(prefix, after)
         self._idle_watches.add(call)
         try:
@@ -102,7 +104,7 @@ class EtcdStorage:
                 response = await self._next(call)
                 if response.events:
                     # Fragments are not asked for, so all events of a revision are in one response.
-                    yield [_event(event) for event in response.events]
+                    yield Batch(map(_event, response.events))
                 else:
                     yield Progress(response.header.revision)
         finally:

@@ -9,8 +9,7 @@ Errors: `RevisionConflict` (a compare-and-swap lost), `Compacted` (that revision
 cannot be reached or did not answer in time: at most 3 s). Nothing else is raised for a backend's sake.
 """
 
-import builtins
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -80,6 +79,21 @@ class Event:
         return state.key if state else ""
 
 
+class Batch(list[Event]):
+    """Events in order, one at least. `memo` as in KeyValue, for all watches that are given the same ones."""
+
+    __slots__ = ("memo",)
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        super().__init__(events)
+        self.memo: Any = None
+
+    @property
+    def revision(self) -> int:
+        """Of the last one."""
+        return self[-1].revision
+
+
 @dataclass(slots=True)
 class Progress:
     """Every event up to and including `revision` has been delivered."""
@@ -94,6 +108,10 @@ class Page:
     items: list[KeyValue]
     revision: int
     remaining: int = 0
+
+
+Take = Callable[[Batch], bool]
+"""Takes a batch of a watch at once, or says False."""
 
 
 class Storage(Protocol):
@@ -119,11 +137,13 @@ class Storage(Protocol):
     async def delete(self, key: str, expected: int) -> int:
         """Deletes if the key's mod_revision is `expected`; returns the deletion's revision, else RevisionConflict."""
 
-    def watch(self, prefix: str, after: int) -> AsyncGenerator[builtins.list[Event] | Progress]:
-        """Every write under `prefix` with a revision above `after`, in order, each exactly once, in non-empty batches
-        (a revision is never split over two batches); now and then a Progress. Never ends by itself: it raises Compacted
-        when `after` is too old, Unavailable when the backend is lost (start again after the last revision seen), and is
-        ended by closing the generator (aclose) or cancelling its task."""
+    def watch(self, prefix: str, after: int, take: Take | None = None) -> AsyncGenerator[Batch | Progress]:
+        """Every write under `prefix` with a revision above `after`, in order, each exactly once, in batches (a revision
+        is never split over two of them); now and then a Progress. Never ends by itself: it raises Compacted if `after`
+        is too old, Unavailable when the backend is lost (start again after the last revision seen), and is ended by
+        closing the generator (aclose) or cancelling its task.
+
+        A batch may be offered to `take` while whoever iterates waits for it; one that is taken is not yielded."""
 
     async def current_revision(self) -> int:
         """The newest revision, linearizable. A new store's first write gets a revision above it."""

@@ -22,12 +22,14 @@ from typing import IO, Concatenate, ParamSpec, TypeVar
 
 from storage import revision_log
 from storage.interface import (
+    Batch,
     Compacted,
     Event,
     KeyValue,
     Page,
     Progress,
     StorageError,
+    Take,
     TooLarge,
     Unavailable,
 )
@@ -96,7 +98,7 @@ class SQLiteStorage:
         require_reached(not_older_than, self._revision)
         return await self._read(0, lambda db, at: revision_log.get(db, at, key))
 
-    async def watch(self, prefix: str, after: int) -> AsyncGenerator[list[Event] | Progress]:
+    async def watch(self, prefix: str, after: int, take: Take | None = None) -> AsyncGenerator[Batch | Progress]:
         answered = self._progress_requests
         while True:
             moved, asked = self._moved, self._progress_requests
@@ -105,7 +107,7 @@ class SQLiteStorage:
                 await moved.wait()
                 continue
             events, after = await self._events(after)
-            if matching := [event for event in events if event.key.startswith(prefix)]:
+            if matching := Batch(event for event in events if event.key.startswith(prefix)):
                 yield matching
             caught_up = after == self._revision
             if not matching or (caught_up and answered != asked):

@@ -71,9 +71,10 @@ class Exchange:
         if self._connection is not None:
             self._connection.abort()
 
-    def push(self, data: bytes) -> bool:
-        """As of `asgi.Connection`."""
-        return self._connection is not None and self._connection.push(data)
+    @property
+    def push(self) -> Callable[[bytes], bool]:
+        """`asgi.Connection.push`."""
+        return self._connection.push if self._connection is not None else lambda _: False
 
     @property
     def _connection(self) -> Connection | None:

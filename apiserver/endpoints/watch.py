@@ -1,7 +1,7 @@
 """Watches over HTTP: newline-delimited events until timeout, disconnect, shutdown or error (wire.md 3.13).
 
-One task a watch writes events; a companion writes bookmarks and notices the client's disconnect. Both send whole
-lines, so that they may take turns.
+An event is written to the connection as soon as it is there (`Watcher.take`), without a task in between. Only what a
+client has no room for waits for the task of its watch. Whole lines are written, so that all who write may take turns.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from apiserver.endpoints import representation
 from apiserver.endpoints.exchange import Exchange
 from apiserver.endpoints.resources import selectors
 from apiserver.http.drain import Drain
+from apiserver.http.metrics import Counter, GroupVersionResource
 from apiserver.http.negotiation import check_stream
 from apiserver.machinery import errors
 from apiserver.machinery.encoding import encode_ordered
@@ -22,7 +23,7 @@ from apiserver.machinery.errors import APIError, BadRequest
 from apiserver.machinery.queryoptions import initial_events, integer
 from apiserver.machinery.request import first, truthy
 from apiserver.machinery.selectors import FieldRequirement, FieldSelector
-from apiserver.registry.item import WatchEvent
+from apiserver.registry.item import WatchBatch, WatchEvent
 from apiserver.registry.options import WatchOptions
 from apiserver.registry.store import Store
 
@@ -33,38 +34,57 @@ _LONGEST = 366 * 24 * 3600.0
 
 logger = logging.getLogger(__name__)
 
-Batch = tuple[list[WatchEvent], int]
-Batches = AsyncGenerator[Batch]
-Count = Callable[[tuple[str, str, str], int], None]
+Batches = AsyncGenerator[WatchBatch]
 
 
 class Watcher:
-    """One client's watch. `revision`: every event up to it has been handed to the connection; 0 before the first."""
+    """One client's watch. `sent` counts its events. `revision`: every event up to it has been handed to the connection;
+    0 before the first."""
 
-    def __init__(self, store: Store, exchange: Exchange, count: Count) -> None:
-        self._store, self.exchange, self._count = store, exchange, count
-        self._include = exchange.include_object
+    def __init__(self, store: Store, exchange: Exchange, sent: Counter) -> None:
+        self._store, self.exchange, self._sent = store, exchange, sent
+        self._include = ""
+        self._as_is = not exchange.format.target
+        self._push = exchange.push
         self._first = True
         self.revision = 0
 
     async def start(self) -> None:
+        """Raises BadRequest, NotAcceptable."""
+        self._include = self.exchange.include_object
+        check_stream(self.exchange.format)
         headers = [(b"content-type", b"application/json")]
         await self.exchange.send({"type": "http.response.start", "status": 200, "headers": headers})
         # An empty chunk makes the server send the headers now: clients wait for them before they trust the watch.
         await self.exchange.send({"type": "http.response.body", "body": b"", "more_body": True})
 
-    async def write(self, batch: list[WatchEvent], revision: int) -> None:
-        # The revision is noted first: what is sent next is in the connection's buffer before anyone else can send.
-        self.revision = revision
-        if batch:
-            data = b"".join(self._line(event) for event in batch)
-            kind = self._store.kind
-            self._count((kind.group, kind.version, kind.plural), len(batch))
+    def take(self, batch: WatchBatch) -> bool:
+        """Writes at once; False: the client has no room for it now."""
+        if batch.events and not self._push(batch.lines if self._as_is else self._lines(batch)):
+            return False
+        self._wrote(batch)
+        return True
+
+    async def write(self, batch: WatchBatch) -> None:
+        """Writes as soon as there is room. Raises Stuck."""
+        data = self._lines(batch)
+        # Noted first: what is sent next is in the connection's buffer before anyone else can send.
+        self._wrote(batch)
+        if data:
             await self._chunk(data)
 
-    def _line(self, event: WatchEvent) -> bytes:
-        is_first, self._first = self._first, False
-        return representation.event(self._store.kind, event, self.exchange.format, self._include, is_first)
+    def _wrote(self, batch: WatchBatch) -> None:
+        self.revision = batch.revision
+        self._first = self._first and not batch.events
+        self._sent.value += len(batch.events)
+
+    def _lines(self, batch: WatchBatch) -> bytes:
+        if self._as_is:
+            return batch.lines
+        return b"".join([self._line(event, self._first and not number) for number, event in enumerate(batch.events)])
+
+    def _line(self, event: WatchEvent, first: bool) -> bytes:
+        return representation.event(self._store.kind, event, self.exchange.format, self._include, first)
 
     async def _chunk(self, data: bytes, more: bool = True) -> None:
         """Raises Stuck when the client has not read what was sent before for too long."""
@@ -74,9 +94,10 @@ class Watcher:
         except TimeoutError as error:
             raise Stuck from error
 
-    async def bookmark(self) -> None:
-        if self.revision:
-            await self._chunk(self._line(self._store.bookmark(self.revision)))
+    def bookmark(self) -> None:
+        """A client that does not read will not miss it."""
+        if self.revision and self._push(self._line(self._store.bookmark(self.revision), self._first)):
+            self._first = False
 
     async def error(self, error: APIError) -> None:
         await self._chunk(b'{"type":"ERROR","object":%b}\n' % encode_ordered(error.to_status()))
@@ -108,22 +129,22 @@ def _one_object(fields: FieldSelector, name: str) -> FieldSelector:
 
 
 class WatchEndpoint:
-    """`min_timeout` in seconds: a watch without timeoutSeconds ends after that to twice that. `count` is told of which
-    resource how many events were written."""
+    """`min_timeout` in seconds: a watch without timeoutSeconds ends after that to twice that. `counter`: of the events
+    of a resource that were written."""
 
-    def __init__(self, drain: Drain, min_timeout: float = 1800.0, count: Count = lambda resource, events: None) -> None:
-        self._drain, self._min_timeout, self._count = drain, min_timeout, count
+    def __init__(self, drain: Drain, min_timeout: float, counter: Callable[[GroupVersionResource], Counter]) -> None:
+        self._drain, self._min_timeout, self._counter = drain, min_timeout, counter
 
     async def __call__(self, store: Store, exchange: Exchange) -> None:
-        chosen = exchange.format
+        kind = store.kind
+        # The Accept header is judged before the options are.
+        watcher = Watcher(store, exchange, self._counter((kind.group, kind.version, kind.plural)))
         options = watch_options(store, exchange)
         asked = integer(exchange.info.query, "timeoutSeconds")
         spread = self._min_timeout * (1 + random.random())  # noqa: S311 - ends of watches, not secrets
         timeout = min(float(asked), _LONGEST) if asked else spread
-        async with aclosing(store.watch_batches(exchange.info.namespace, options)) as batches:
+        async with aclosing(store.watch_batches(exchange.info.namespace, options, watcher.take)) as batches:
             first = await _first(batches)
-            watcher = Watcher(store, exchange, self._count)
-            check_stream(chosen)
             await watcher.start()
             try:
                 await self._run(watcher, batches, first, timeout, options.bookmarks)
@@ -132,12 +153,12 @@ class WatchEndpoint:
                 exchange.abort()
 
     async def _run(
-        self, watcher: Watcher, batches: Batches, first: Batch | APIError, timeout: float, bookmarks: bool
+        self, watcher: Watcher, batches: Batches, first: WatchBatch | APIError, timeout: float, bookmarks: bool
     ) -> None:
         try:
             if isinstance(first, APIError):
                 raise first
-            await watcher.write(*first)
+            await watcher.write(first)
             await self._pump(watcher, batches, timeout, bookmarks)
         except errors.ServiceUnavailable:
             logger.debug("watch ended: the storage is lost or the client too slow")
@@ -157,14 +178,14 @@ class WatchEndpoint:
                 if bookmarks:
                     companions.append(asyncio.create_task(_bookmarks(watcher, timeout)))
                 try:
-                    async for batch, revision in batches:
-                        await watcher.write(batch, revision)
+                    async for batch in batches:
+                        await watcher.write(batch)
                 finally:
                     for companion in companions:
                         companion.cancel()
 
 
-async def _first(batches: Batches) -> Batch | APIError:
+async def _first(batches: Batches) -> WatchBatch | APIError:
     """What fails before the first batch is a plain HTTP error, but for a revision in the future; what fails later is an
     ERROR event."""
     try:
@@ -192,6 +213,4 @@ async def _bookmarks(watcher: Watcher, timeout: float) -> None:
     end = loop.time() + timeout - _BOOKMARK_BEFORE_END
     while (left := end - loop.time()) > 0:
         await asyncio.sleep(min(BOOKMARK_INTERVAL, left))
-        # Who does not read will not miss a bookmark; the events that wait will tell.
-        with suppress(Stuck):
-            await watcher.bookmark()
+        watcher.bookmark()

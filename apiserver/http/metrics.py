@@ -42,22 +42,38 @@ _DURATION_BUCKETS = (
 _SIZE_BUCKETS = tuple(10.0**power for power in range(3, 10))
 
 
+class Counter:
+    """One number of a Tally, for who counts often."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0
+
+
 class Tally(Collector):
     """A counter under exactly its name: the library's own would append _total, which some of Kubernetes' lack."""
 
     def __init__(self, name: str, documentation: str, labels: tuple[str, ...], registry: CollectorRegistry) -> None:
         self._name, self._documentation, self._labels = name, documentation, labels
-        self._counts: dict[Labels, int] = {}
+        self._counters: dict[Labels, Counter] = {}
         registry.register(self)
 
-    def add(self, values: Labels, count: int = 1) -> None:
-        self._counts[values] = self._counts.get(values, 0) + count
+    def counter(self, values: Labels) -> Counter:
+        """The one with these label values."""
+        counter = self._counters.get(values)
+        if counter is None:
+            counter = self._counters[values] = Counter()
+        return counter
+
+    def add(self, values: Labels) -> None:
+        self.counter(values).value += 1
 
     def collect(self) -> Iterator[Metric]:
         kind = "counter" if self._name.endswith("_total") else "unknown"
         metric = Metric(self._name.removesuffix("_total"), self._documentation, kind)
-        for values, count in list(self._counts.items()):
-            metric.add_sample(self._name, dict(zip(self._labels, values, strict=True)), count)
+        for values, counter in list(self._counters.items()):
+            metric.add_sample(self._name, dict(zip(self._labels, values, strict=True)), counter.value)
         yield metric
 
 
@@ -121,7 +137,7 @@ class Metrics:
         )
         self._inflight = self._gauge("apiserver_current_inflight_requests", "Requests that run.", ("request_kind",))
         self._objects = self._gauge("apiserver_storage_objects", "Objects stored.", ("resource",))
-        self._watch_events = self._tally("apiserver_watch_events_total", "Events sent to watches.", _RESOURCE)
+        self.watch_events = self._tally("apiserver_watch_events_total", "Events sent to watches.", _RESOURCE)
         self._host_requests = self._tally(
             "rest_client_requests_total", "Requests to the host cluster.", ("method", "code")
         )
@@ -168,9 +184,6 @@ class Metrics:
     def host_request(self, method: str, code: str) -> None:
         """`code`: HTTP's, or "<error>" when nobody answered."""
         self._host_requests.add((method, code))
-
-    def watch_events(self, resource: GroupVersionResource, count: int) -> None:
-        self._watch_events.add(resource, count)
 
 
 def _scope(info: RequestInfo) -> str:

@@ -7,7 +7,7 @@ import orjson
 
 from apiserver.machinery.encoding import encode
 from apiserver.machinery.errors import Object
-from storage.interface import Event, KeyValue
+from storage.interface import Batch, Event, KeyValue, Progress
 
 
 class Item:
@@ -65,6 +65,38 @@ class WatchEvent:
         if not self._line:
             self._line = b'{"type":"%b","object":%b}\n' % (self.type.encode(), self.item.wire)
         return self._line
+
+
+@dataclass(slots=True)
+class WatchBatch:
+    """Events that are due together. Every event up to `revision` has been delivered then, also where none matched."""
+
+    events: list[WatchEvent]
+    revision: int
+    _lines: bytes = b""
+
+    @property
+    def lines(self) -> bytes:
+        """Of all events, made at the first use."""
+        if not self._lines:
+            self._lines = b"".join([event.line for event in self.events])
+        return self._lines
+
+
+def watch_batch(batch: Batch | Progress, matches: Callable[[Object], bool] | None) -> WatchBatch:
+    """What a watcher with this selector sees of a storage's batch; the same for all who have none."""
+    if isinstance(batch, Progress):
+        return WatchBatch([], batch.revision)
+    if matches is None:
+        if batch.memo is None:
+            batch.memo = _seen(batch, None)
+        seen: WatchBatch = batch.memo
+        return seen
+    return _seen(batch, matches)
+
+
+def _seen(batch: Batch, matches: Callable[[Object], bool] | None) -> WatchBatch:
+    return WatchBatch([made for event in batch if (made := watch_event(event, matches))], batch.revision)
 
 
 def _shared(event: Event, event_type: str) -> WatchEvent:

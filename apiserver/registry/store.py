@@ -18,7 +18,7 @@ from apiserver.machinery.errors import APIError, Object
 from apiserver.machinery.kind import Kind
 from apiserver.machinery.schema import apply_defaults, with_integers
 from apiserver.machinery.strategy import DeleteOptions
-from apiserver.registry.item import Item, WatchEvent, at_revision, item_of, to_stored, watch_event
+from apiserver.registry.item import Item, WatchBatch, WatchEvent, at_revision, item_of, to_stored, watch_batch
 from apiserver.registry.options import ItemList, ListOptions, WatchOptions, WriteOptions
 from apiserver.registry.selection import (
     Matches,
@@ -31,11 +31,12 @@ from apiserver.registry.selection import (
     position,
 )
 from apiserver.registry.translation import translated, translated_continue, translated_watch
-from storage.interface import KeyValue, Page, Progress, RevisionConflict, Storage
+from storage.interface import Batch, KeyValue, Page, RevisionConflict, Storage
 
 Change = Callable[[Object], Object]
 AdmitCreate = Callable[[Object], Awaitable[None]]
 Authorize = Callable[[], Awaitable[None]]
+Take = Callable[[WatchBatch], bool]
 _NAME_ATTEMPTS = 8
 _SELECTED_PAGE = 500
 # What each endpoint does not own (wire.md 5.6).
@@ -44,6 +45,10 @@ _RESET: dict[str, frozenset[tuple[str, ...]]] = {
     "status": frozenset({("spec",), ("metadata",)}),
     "scale": frozenset(),
 }
+
+
+def _taking(take: Take, matches: Matches | None) -> Callable[[Batch], bool]:
+    return lambda batch: take(watch_batch(batch, matches))
 
 
 class _Unchanged(Exception):
@@ -344,16 +349,16 @@ class Store:
     async def watch(self, namespace: str = "", options: WatchOptions = WatchOptions()) -> AsyncGenerator[WatchEvent]:
         """The batches of `watch_batches`, one event at a time."""
         async with aclosing(self.watch_batches(namespace, options)) as batches:
-            async for batch, _ in batches:
-                for event in batch:
+            async for batch in batches:
+                for event in batch.events:
                     yield event
 
     async def watch_batches(
-        self, namespace: str = "", options: WatchOptions = WatchOptions()
-    ) -> AsyncGenerator[tuple["builtins.list[WatchEvent]", int]]:
-        """(events, revision) in order, the initial state (maybe none) first; every event up to `revision` has been
-        delivered, also where none matched. Raises Expired when the revision is too old, ServiceUnavailable when the
-        storage is lost or the reader too slow."""
+        self, namespace: str = "", options: WatchOptions = WatchOptions(), take: Take | None = None
+    ) -> AsyncGenerator[WatchBatch]:
+        """Batches in order, the initial state (maybe none) first. One that comes while the next is awaited may be
+        offered to `take`, which takes it at once, or says False: then it is yielded. Raises Expired when the revision
+        is too old, ServiceUnavailable when the storage is lost or the reader too slow."""
         prefix = self._range(narrowed(namespace, options.field_selector))
         matches = matcher(options.label_selector, options.field_selector)
         after = parse_resource_version(options.resource_version, errors.Plain) if options.resource_version else 0
@@ -364,13 +369,10 @@ class Store:
                 page = await self._storage.list(prefix, not_older_than=oldest)
                 after = page.revision
                 initial = self._initial(page.items, matches, after, options)
-            yield initial, after
-            async with aclosing(self._storage.watch(prefix, after)) as upstream:
+            yield WatchBatch(initial, after)
+            async with aclosing(self._storage.watch(prefix, after, take and _taking(take, matches))) as upstream:
                 async for batch in upstream:
-                    if isinstance(batch, Progress):
-                        yield [], batch.revision
-                    else:
-                        yield [made for event in batch if (made := watch_event(event, matches))], batch[-1].revision
+                    yield watch_batch(batch, matches)
 
     def _initial(
         self, kvs: "builtins.list[KeyValue]", matches: Matches | None, revision: int, options: WatchOptions

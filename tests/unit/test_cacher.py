@@ -1,14 +1,13 @@
 """What the Cacher does beyond the storage contract, over SQLite in memory behind a seam that counts and fails."""
 
 import asyncio
-import builtins
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
 import pytest
 
 from storage.cacher import Cacher, SlowWatcher
-from storage.interface import Compacted, Event, KeyValue, Page, Progress, Unavailable
+from storage.interface import Batch, Compacted, Event, KeyValue, Page, Progress, Take, Unavailable
 from storage.sqlite import SQLiteStorage
 
 
@@ -56,7 +55,7 @@ class Upstream:
         self._require()
         return await self._storage.delete(key, expected)
 
-    async def watch(self, prefix: str, after: int) -> AsyncGenerator[builtins.list[Event] | Progress]:
+    async def watch(self, prefix: str, after: int, take: Take | None = None) -> AsyncGenerator[Batch | Progress]:
         self._require()
         gone = asyncio.create_task(self._away.wait())
         try:
@@ -98,7 +97,7 @@ class Upstream:
         await self._storage.close()
 
 
-async def _next(stream: AsyncIterator[builtins.list[Event] | Progress]) -> builtins.list[Event] | Progress:
+async def _next(stream: AsyncGenerator[Batch | Progress]) -> Batch | Progress:
     return await anext(stream)
 
 
@@ -314,3 +313,66 @@ async def test_closing_ends_watches(cacher: Cacher) -> None:
     with pytest.raises(Unavailable):
         await following
     await cacher.check()
+
+
+async def test_events_are_taken_at_once(cacher: Cacher) -> None:
+    """A watch that can take its events has each once, without its task; that sees only what could not be taken."""
+    taken = asyncio.Queue[str]()
+
+    def take(batch: Batch) -> bool:
+        for event in batch:
+            taken.put_nowait(event.key)
+        return batch[-1].key != "/full"
+
+    stream = cacher.watch("/", cacher.revision, take)
+    waiting = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0)
+    for key in ("/0", "/1"):
+        await cacher.put(key, b"", 0)
+        assert await taken.get() == key
+    assert not waiting.done()
+    await cacher.put("/full", b"", 0)
+    batch = await waiting
+    assert isinstance(batch, list)
+    assert [event.key for event in batch] == ["/full"]
+    await stream.aclose()
+
+
+async def test_nothing_overtakes(cacher: Cacher) -> None:
+    """While a watch deals with what it was given, later events wait for it, in order."""
+    taken: list[str] = []
+
+    def take(batch: Batch) -> bool:
+        taken.extend(event.key for event in batch)
+        return True
+
+    start = cacher.revision
+    await cacher.put("/early", b"", 0)
+    await cacher.get("/")
+    stream = cacher.watch("/", start, take)
+    early = await anext(stream)
+    await cacher.put("/late", b"", 0)
+    await cacher.get("/")
+    late = await anext(stream)
+    assert taken == []
+    assert [[event.key for event in batch] for batch in (early, late) if isinstance(batch, list)] == [
+        ["/early"],
+        ["/late"],
+    ]
+    await stream.aclose()
+
+
+async def test_a_watch_that_fails_harms_no_other(cacher: Cacher) -> None:
+    """What goes wrong while one watch takes its events is its own affair: its task is given them."""
+
+    def take(batch: Batch) -> bool:
+        raise ValueError(batch)
+
+    broken = cacher.watch("/", cacher.revision, take)
+    following = asyncio.create_task(events(cacher, cacher.revision, 1))
+    waiting = asyncio.ensure_future(anext(broken))
+    await asyncio.sleep(0)
+    await cacher.put("/a", b"", 0)
+    assert [event.key for event in await following] == ["/a"]
+    assert isinstance(await waiting, list)
+    await broken.aclose()

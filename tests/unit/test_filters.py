@@ -217,7 +217,7 @@ def test_other_metrics() -> None:
     stored = [3]
     metrics.track_objects("widgets.example.com", lambda: stored[0])
     metrics.authentication.add(("success",))
-    metrics.watch_events(WIDGETS, 5)
+    metrics.watch_events.counter(WIDGETS).value += 5
     stored[0] = 4
     exposed = generate_latest(metrics.registry).decode()
     assert 'apiserver_storage_objects{resource="widgets.example.com"} 4.0' in exposed

@@ -4,8 +4,8 @@ import orjson
 import pytest
 
 from apiserver.machinery.errors import Object
-from apiserver.registry.item import Item, WatchEvent, at_revision, item_of, to_stored, watch_event
-from storage.interface import Event, KeyValue
+from apiserver.registry.item import Item, WatchEvent, at_revision, item_of, to_stored, watch_batch, watch_event
+from storage.interface import Batch, Event, KeyValue
 
 
 def stored(color: str, revision: int) -> KeyValue:
@@ -137,3 +137,14 @@ def test_deletions_are_shared() -> None:
     assert first is second
     assert happened.previous is not None
     assert item_of(happened.previous).meta["resourceVersion"] == "5"
+
+
+def test_batches_are_shared() -> None:
+    """All watchers without a selector write the same bytes for a batch, made once; a selector has its own."""
+    batch = Batch([event(None, "red"), event(None, "blue")])
+    everything, red = watch_batch(batch, None), watch_batch(batch, is_red)
+
+    assert watch_batch(batch, None).lines is everything.lines
+    assert everything.lines == b"".join(each.line for each in everything.events)
+    assert [each.item for each in red.events] == [everything.events[0].item]
+    assert (everything.revision, red.revision) == (8, 8)

@@ -45,8 +45,8 @@ class World:
     async def until(self, kind: str, accept: Callable[[dict[str, Object]], bool]) -> dict[str, Object]:
         """Follows a kind's watch until its objects, by name, are accepted."""
         current: dict[str, Object] = {}
-        async for events, _ in self.stores[kind].watch_batches(options=WatchOptions()):
-            for event in events:
+        async for batch in self.stores[kind].watch_batches(options=WatchOptions()):
+            for event in batch.events:
                 name = event.item.object["metadata"]["name"]
                 if event.type == "DELETED":
                     current.pop(name, None)

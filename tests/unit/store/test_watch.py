@@ -8,7 +8,7 @@ import pytest
 
 from apiserver.machinery import errors
 from apiserver.machinery.selectors import parse_fields, parse_labels
-from apiserver.registry.item import Item, WatchEvent
+from apiserver.registry.item import Item, WatchBatch, WatchEvent
 from apiserver.registry.options import WatchOptions
 from apiserver.registry.store import Store
 from storage.cacher import Cacher
@@ -103,9 +103,9 @@ async def test_watch_from_now(store: Store) -> None:
     """Initial events that are declined are left out."""
     await fill(store, "a")
     async with aclosing(store.watch_batches("ns", WatchOptions(initial_events=False))) as batches:
-        events, revision = await anext(batches)
-        assert events == []
-        assert str(revision) == (await store.list("ns")).resource_version
+        batch = await anext(batches)
+        assert batch.events == []
+        assert str(batch.revision) == (await store.list("ns")).resource_version
 
 
 async def test_watch_with_selector(store: Store) -> None:
@@ -151,9 +151,9 @@ async def test_batches_tell_the_revision(store: Store) -> None:
     async with aclosing(store.watch_batches("ns", options)) as batches:
         await anext(batches)
         item = await store.create(widget())
-        events, revision = await anext(batches)
+        batch = await anext(batches)
 
-    assert (events, str(revision)) == ([], item.meta["resourceVersion"])
+    assert (batch.events, str(batch.revision)) == ([], item.meta["resourceVersion"])
 
 
 async def test_watchers_share_events(cacher: Cacher) -> None:
@@ -175,7 +175,7 @@ async def test_watch_of_an_old_revision(sqlite: SQLiteStorage) -> None:
     newest = await sqlite.current_revision()
     await sqlite.compact(newest)
     async with aclosing(store.watch_batches("ns", WatchOptions(resource_version="1"))) as batches:
-        assert await anext(batches) == ([], 1)
+        assert await anext(batches) == WatchBatch([], 1)
         with pytest.raises(errors.Expired) as caught:
             await anext(batches)
 
