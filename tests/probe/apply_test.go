@@ -2,6 +2,7 @@ package probe
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	metaapply "k8s.io/client-go/applyconfigurations/meta/v1"
 )
 
 // intent is what a manager applies: the name, and a spec or a status.
@@ -120,6 +122,28 @@ func TestApplyStatus(t *testing.T) {
 	conditions, _ = member(object, "status", "conditions").([]any)
 	p.want(len(conditions) == 1, "the conditions are %v", conditions)
 	p.want(object.GetGeneration() == 1, "a status is a new generation: %d", object.GetGeneration())
+}
+
+// What a manager has applied is extracted again, by the schema that the cluster publishes, changed and applied.
+func TestExtract(t *testing.T) {
+	p := start(t)
+	p.awaitSchema()
+	extractor, err := metaapply.NewUnstructuredExtractor(p.discovery(false))
+	p.must(err)
+	p.applied("alice", map[string]any{"gitRepo": repo})
+	p.applied("bob", map[string]any{"replicas": int64(2)})
+	object := p.applyCondition("alice", "Ready", "True")
+
+	mine, err := extractor.Extract(object, "alice")
+	p.must(err)
+	p.want(reflect.DeepEqual(mine.Object["spec"], map[string]any{"gitRepo": repo}), "alice has applied %v", mine)
+	status, err := extractor.ExtractStatus(object, "alice")
+	p.must(err)
+	p.want(reflect.DeepEqual(status.Object["status"], object.Object["status"]), "alice has applied %v", status)
+	p.must(unstructured.SetNestedField(mine.Object, "main", "spec", "branch"))
+	object, err = p.websites().Apply(p.ctx, "site", mine, metav1.ApplyOptions{FieldManager: "alice"})
+	p.must(err)
+	p.want(member(object, "spec", "branch") == "main" && member(object, "spec", "replicas") == int64(2), "the object is %v", object)
 }
 
 // The main resource's apply leaves the status alone, and the status' apply the spec.

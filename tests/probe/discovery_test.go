@@ -87,6 +87,12 @@ func TestOpenAPI(t *testing.T) {
 		return ofKind(s) && slices.Contains(s.Required, "spec") && describesRepo(document, s.Properties["spec"])
 	})
 	p.want(described, "no schema of the kind has its fields")
+	p.awaitSchema()
+}
+
+// awaitSchema returns when the cluster's version 2 document has the kind.
+func (p *probe) awaitSchema() {
+	p.Helper()
 	p.eventually("the kind is in version 2", func() bool {
 		document, err := p.discovery(false).OpenAPISchema()
 		p.must(err)
