@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -18,6 +18,7 @@ VERSION = "v1alpha1"
 WORKERS = 8
 """Cases at a time: most of a watch is waiting."""
 
+_OWN_HEADERS = ("audit-id", "connection", "content-length", "content-type", "date", "transfer-encoding", "warning")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
 _REVISION = re.compile(
@@ -25,18 +26,21 @@ _REVISION = re.compile(
     r"|(?<=too old resource version: )\d+ \(\d+\)"
 )
 _YAML_AGE = re.compile(r"(?<=- )\d+s$", re.MULTILINE)
+_ENDLESS = re.compile(r"(.)\1{9999,}")
 _GENERATED = re.compile(r"(?<=gen-|Bad_)[bcdfghjklmnpqrstvwxz2456789]{5}\b")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What can be compared of an answer. `request`: method and target as the case has them."""
+    """What can be compared of an answer. `request`: method and target as the case has them. `headers`: all that are
+    in no other member and are not of this very answer alone; empty unless the step asks for them."""
 
     request: str
     code: int
     media_type: str
     warnings: list[str]
     body: Any
+    headers: dict[str, list[str]] = field(default_factory=dict)
 
 
 Answers = Mapping[str, Future[list[Answer]]]
@@ -97,7 +101,9 @@ class _Run:
             self._saved[name] = _member(answer.text, members)
         warnings = sorted(self._neutral(text) for text in answer.headers.get_list("warning"))
         media_type = answer.headers.get("content-type", "")
-        return Answer(_request(step), answer.status_code, media_type, warnings, self._comparable(answer.text))
+        shown = _headers(answer.headers) if step.with_headers else {}
+        body = self._comparable(answer.text)
+        return Answer(_request(step), answer.status_code, media_type, warnings, body, shown)
 
     def _comparable(self, text: str) -> Any:
         try:
@@ -126,11 +132,21 @@ class _Run:
         return self._neutral(value) if isinstance(value, str) else value
 
     def _neutral(self, text: str) -> str:
-        """Text without what differs from run to run: names, uids, times, revisions."""
+        """Text without what differs from run to run: names, uids, times, revisions. Endless repetitions
+        are told by their length."""
         text = text.replace(self._namespace, "NS").replace(self._group, "GROUP")
+        text = _ENDLESS.sub(lambda found: f"{found[1]}*{len(found[0])}", text)
         text = _UUID.sub(lambda found: self._uids.setdefault(found[0], f"UID{len(self._uids)}"), text)
         text = _GENERATED.sub("XXXXX", _REVISION.sub("RV", _TIME.sub("TIME", text)))
         return "AGE" if re.fullmatch(r"\d+s", text) else text
+
+
+def _headers(headers: httpx.Headers) -> dict[str, list[str]]:
+    """Whoever forwards an answer may repeat a value. Which flow schema and level a request had is not compared: those
+    are kube-apiserver's."""
+    names = {name for name in headers if name not in _OWN_HEADERS and not name.startswith("x-kubernetes-pf-")}
+    values = {name: sorted(set(headers.get_list(name, split_commas=True))) for name in names}
+    return values | ({"audit-id": ["ID"]} if "audit-id" in headers else {})
 
 
 def _owner(entry: Any) -> tuple[str, ...]:

@@ -51,10 +51,14 @@ def _save(module: str, kubernetes: str, answers: Mapping[str, list[Answer]]) -> 
     kept = {case: each for case, each in before["cases"].items() if f"{module}/{case}" in CASES and case not in answers}
     if kept and before["kubernetes"] != kubernetes:
         raise VersionsDiffer(f"{module} holds answers of {before['kubernetes']}: record the whole module")
-    cases = kept | {case: [asdict(answer) for answer in each] for case, each in answers.items()}
+    cases = kept | {case: list(map(_record, each)) for case, each in answers.items()}
     FOLDER.mkdir(exist_ok=True)
     document = {"kubernetes": kubernetes, "cases": cases}
     FOLDER.joinpath(f"{module}.json").write_bytes(orjson.dumps(document, option=_LAYOUT))
+
+
+def _record(answer: Answer) -> dict[str, Any]:
+    return {name: value for name, value in asdict(answer).items() if name != "headers" or value}
 
 
 def _of(module: str, name: str) -> bool:

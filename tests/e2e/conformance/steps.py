@@ -9,7 +9,8 @@ from tests.e2e.websites import REPO
 @dataclass(frozen=True)
 class Step:
     """One request: `path` is below the collection, unless it starts with /apis. {ns}, {GROUP} and what earlier steps
-    saved are filled in. `save`: name -> members of the answer's body, such as metadata.uid."""
+    saved are filled in. `save`: name -> members of the answer's body, such as metadata.uid. `with_headers`: whether all
+    headers of the answer are compared."""
 
     method: str
     path: str = ""
@@ -18,6 +19,7 @@ class Step:
     headers: dict[str, str] = field(default_factory=dict)
     raw: str | None = None
     save: dict[str, str] = field(default_factory=dict)
+    with_headers: bool = False
 
 
 Cases = dict[str, tuple[Step, ...]]
