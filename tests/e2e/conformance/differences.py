@@ -22,6 +22,7 @@ DIFFERENCES: tuple[Difference, ...] = (
         "a watch starts at any revision that the server has kept since it started; kube-apiserver's had more revisions "
         "than these before it started",
         {"watches/first-revision": (0, 1)},
+        always=False,
     ),
     Difference(
         "impersonation without a user name is refused in other words: kube-apiserver prints a structure of Go",
