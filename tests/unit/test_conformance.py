@@ -1,5 +1,6 @@
 """What is written about conformance is what its tests know."""
 
+from tests.e2e.conformance import golden
 from tests.e2e.conformance.cases import CASES
 from tests.e2e.conformance.differences import DIFFERENCES
 from tests.e2e.conformance.documentation import FILE, rendered
@@ -10,6 +11,12 @@ def test_the_document_lists_the_differences() -> None:
     text = FILE.read_text()
     assert all(f"| {each.reason} |" in text for each in DIFFERENCES)
     assert rendered(text) == text
+
+
+def test_everything_is_recorded() -> None:
+    """There are recorded answers to every case, as many as it has steps, and to none else."""
+    assert golden.recorded() == CASES.keys()
+    assert {name: len(golden.load(name)) for name in CASES} == {name: len(steps) for name, steps in CASES.items()}
 
 
 def test_differences_are_of_steps_that_are_there() -> None:

@@ -55,6 +55,10 @@ class Server:
     host: httpx.Client
     group: str
 
+    def kubernetes(self) -> str:
+        """The version of the host, such as v1.36.3."""
+        return str(self.host.get("/version").raise_for_status().json()["gitVersion"])
+
     @contextmanager
     def ask(self, names: Iterable[str]) -> Iterator[Answers]:
         """Runs these cases, some at a time. The future of an answer raises httpx.HTTPError when there was none."""

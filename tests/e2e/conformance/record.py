@@ -31,15 +31,16 @@ def kube_apiserver(cluster: ControlPlane) -> Iterator[Server]:
         yield Server(client, client, reference.GROUP)
 
 
-def record(names: Sequence[str]) -> list[str]:
-    """Writes the golden answers of these cases; returns the names of those whose answers are not reproducible.
+def record(names: Sequence[str]) -> tuple[str, list[str]]:
+    """Writes the golden answers of these cases; returns the version of Kubernetes that answered, and the names of those
+    whose answers are not reproducible.
 
     Raises Unavailable, ProcessDied, NotInTime, httpx.HTTPError, VersionsDiffer."""
     with tempfile.TemporaryDirectory() as directory, _answering(Path(directory)) as server:
-        once, again = _answers(server, names), _answers(server, names)
+        version, once, again = server.kubernetes(), _answers(server, names), _answers(server, names)
     stable = {name: answers for name, answers in once.items() if answers == again[name]}
-    golden.save(binaries.version(), stable)
-    return sorted(once.keys() - stable.keys())
+    golden.save(version, stable)
+    return version, sorted(once.keys() - stable.keys())
 
 
 @contextmanager
@@ -65,11 +66,11 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     names = _chosen(arguments)
     try:
-        unstable = record(names)
+        version, unstable = record(names)
     except (Unavailable, ProcessDied, NotInTime, httpx.HTTPError, VersionsDiffer) as failure:
         sys.stderr.write(f"{failure}\n")
         return 1
-    sys.stdout.write(f"{len(names) - len(unstable)} cases recorded from Kubernetes {binaries.version()}\n")
+    sys.stdout.write(f"{len(names) - len(unstable)} cases recorded from Kubernetes {version}\n")
     if unstable:
         sys.stderr.write(f"answered differently the second time, not recorded: {' '.join(unstable)}\n")
     return 1 if unstable else 0
