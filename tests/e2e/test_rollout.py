@@ -115,7 +115,8 @@ def test_lost_replica_is_degraded_until_it_is_back(restricted: Kubectl) -> None:
 
 
 def test_autoscaler_has_the_last_word_on_replicas(restricted: Kubectl) -> None:
-    """What a HorizontalPodAutoscaler sets on the Deployment stays, also through a rollout of something else."""
+    """What a HorizontalPodAutoscaler sets on the Deployment stays, also through a rollout of something else. When it
+    has gone, a person's `kubectl scale` gives the number back to the Website."""
     create(restricted, replicas=1)
     ready(restricted)
     restricted("autoscale", "deployment", "kubia-website", "--min=3", "--max=5", "--cpu=80%")
@@ -128,6 +129,9 @@ def test_autoscaler_has_the_last_word_on_replicas(restricted: Kubectl) -> None:
     live = deployed(restricted)
     assert live["spec"]["replicas"] == 3
     assert "--ref=dev" in live["spec"]["template"]["spec"]["containers"][1]["args"]
+    restricted("delete", "horizontalpodautoscaler", "kubia-website")
+    restricted("scale", "deployment", "kubia-website", "--replicas=2")
+    eventually(lambda: deployed(restricted)["spec"]["replicas"] == 1, SOON, "the Website's number")
 
 
 def test_autoscaler_scales_the_website(restricted: Kubectl) -> None:
