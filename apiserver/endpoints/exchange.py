@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import re
 from collections.abc import Callable, MutableMapping
 from functools import partial
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ _GZIP_FROM = 128 * 1024
 _LARGE = 64 * 1024
 T = TypeVar("T")
 _WARNING_BUDGET, _WARNING_LIMIT = 4096, 256
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Exchange:
@@ -120,22 +122,28 @@ async def off_loop(convert: Callable[[bytes], T], data: bytes) -> T:
 
 
 def _warning_headers(warnings: list[str]) -> list[tuple[bytes, bytes]]:
-    """RFC 7234 Warning headers; over budget each text is cut, then the rest left out (wire.md 3.4)."""
-    if not warnings:
-        return []
-    texts = [line for text in warnings for line in text.split("\n")]
-    if sum(map(len, texts)) > _WARNING_BUDGET:
-        texts = [text[:_WARNING_LIMIT] for text in texts]
-    headers: list[tuple[bytes, bytes]] = []
-    left = _WARNING_BUDGET
-    for text in texts:
-        left -= len(text)
-        if left < 0:
-            break
-        shown = "".join(char if char.isprintable() else " " for char in text)
-        quoted = shown.replace("\\", "\\\\").replace('"', '\\"')
+    """RFC 7234 Warning headers (wire.md 3.4); a text with control characters has none."""
+    headers = []
+    for text in _shortened([text for text in warnings if not _CONTROL.search(text)]):
+        quoted = text.replace("\\", "\\\\").replace('"', '\\"')
         headers.append((b"warning", f'299 - "{quoted}"'.encode()))
     return headers
+
+
+def _shortened(texts: list[str]) -> list[str]:
+    """The first text beyond the budget has all of them cut; then they go on until the budget is used up again."""
+    kept: list[str] = []
+    written, limit = 0, max(map(len, texts), default=0)
+    for text in texts:
+        if limit == _WARNING_LIMIT and written >= _WARNING_BUDGET:
+            break
+        kept.append(text[:limit])
+        written += len(kept[-1])
+        if limit != _WARNING_LIMIT and written > _WARNING_BUDGET:
+            limit = _WARNING_LIMIT
+            kept = [each[:limit] for each in kept]
+            written = sum(map(len, kept))
+    return kept
 
 
 def success_status(details: Object) -> bytes:

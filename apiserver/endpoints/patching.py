@@ -1,25 +1,19 @@
-"""What patches of an object and of its Scale have in common: repeated members, texts of refusal, configurations."""
+"""What patches of an object and of its Scale have in common: texts of refusal, configurations."""
 
 from collections.abc import Callable
+from typing import Any
 
 from apiserver.endpoints.exchange import Exchange, off_loop
 from apiserver.machinery import codec, errors, gojson
 from apiserver.machinery.encoding import encode
 from apiserver.machinery.errors import APIError, BadRequest, Invalid, Object, Resource
+from apiserver.machinery.goyaml import YAMLError, parse_yaml
 from apiserver.machinery.queryoptions import WriteQuery
 
 _UNNAMED = Resource("", "", "")
 
 
-def duplicates(body: bytes) -> list[str]:
-    """Faults for strict decoding; a body that is no JSON is for the patch to refuse."""
-    try:
-        return [f'duplicate field "{path}"' for path in gojson.decode_with_duplicates(body)[1]]
-    except gojson.GoJSONError:
-        return []
-
-
-def refusal(document: Object, as_bytes: Callable[[Object], bytes] = encode) -> Callable[[str], APIError]:
+def refusal(document: Any, as_bytes: Callable[[Any], bytes] = encode) -> codec.Refuse:
     """What a patch's result that cannot be taken is answered with: a nameless 422 with the document (wire.md 3.4)."""
 
     def refuse(text: str) -> APIError:
@@ -31,8 +25,8 @@ def refusal(document: Object, as_bytes: Callable[[Object], bytes] = encode) -> C
 async def configuration(exchange: Exchange, body: bytes, options: WriteQuery) -> Object:
     """The body of an apply. Raises BadRequest."""
     try:
-        config, repeated = await off_loop(codec.parse_yaml, body)
-    except codec.YAMLError as error:
+        config, repeated = await off_loop(parse_yaml, body)
+    except YAMLError as error:
         raise BadRequest(f"error decoding YAML: error converting YAML to JSON: {error}") from error
     if repeated and options.field_validation == "Strict":
         lines = "\n  ".join(["error converting YAML to JSON: yaml: unmarshal errors:", *repeated])

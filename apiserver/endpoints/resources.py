@@ -1,18 +1,17 @@
 """The verbs of a resource over HTTP: parse, call the Store, encode (k8s.io/apiserver `endpoints/handlers`)."""
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from apiserver.endpoints import patching, representation, scale
 from apiserver.endpoints.exchange import Exchange, off_loop, success_status
 from apiserver.machinery import codec, errors, strategy
 from apiserver.machinery.authorization import AuthorizationError, forbidden
-from apiserver.machinery.codec import Decoded, Refused
-from apiserver.machinery.errors import APIError, BadRequest, Invalid, Object, Resource
-from apiserver.machinery.patch import APPLY, PATCH_TYPES, PATCHES, Patch
+from apiserver.machinery.codec import Decoded, NotAnObject
+from apiserver.machinery.errors import BadRequest, Object
+from apiserver.machinery.patch import APPLY, PATCHES, patch_faults, patch_type
 from apiserver.machinery.queryoptions import WriteQuery, check_get, check_list, delete_options, integer, write_query
 from apiserver.machinery.request import Query, first
 from apiserver.machinery.selectors import FieldSelector, LabelSelector, check_selectable, parse_fields, parse_labels
@@ -70,11 +69,13 @@ async def list_(store: Store, exchange: Exchange) -> None:
 
 async def create(store: Store, exchange: Exchange) -> None:
     chosen = exchange.format
+    codec.input_type(exchange.header(b"content-type"))
+    data = await exchange.body()
     options = _write_options(exchange, "CreateOptions")
-    obj = await _object(store, exchange, options)
+    obj = await _object(store, exchange, data, options)
     strategy.wipe_system_fields(obj["metadata"])
     strategy.check_namespace(store.kind, obj, exchange.info.namespace)
-    exchange.warn(*filter(None, [codec.dedup_owners(obj["metadata"])]))
+    exchange.warn(*codec.dedup_owners(obj["metadata"], codec.REPEATED_OWNERS))
     item = await store.create(obj, _to_store(exchange, options))
     exchange.warn(*finalizer_warnings(item.meta, {}))
     await reply_item(store, exchange, 201, item, chosen.target)
@@ -84,21 +85,19 @@ async def update(store: Store, exchange: Exchange) -> None:
     info = exchange.info
     _check_named(exchange)
     chosen = exchange.format
+    data = await exchange.body()
     options = _write_options(exchange, "UpdateOptions")
-    obj = await _object(store, exchange, options)
+    obj = await _object(store, exchange, data, options)
     strategy.check_namespace(store.kind, obj, info.namespace)
     strategy.check_name(obj, info.name)
-    exchange.warn(*filter(None, [codec.dedup_owners(obj["metadata"])]))
+    exchange.warn(*codec.dedup_owners(obj["metadata"], codec.REPEATED_OWNERS))
 
     before: Object = {}
 
     def swap(live: Object) -> Object:
         nonlocal before
         before = live["metadata"]
-        store.check_uid(obj, live)
-        if not obj["metadata"].get("resourceVersion"):
-            fault = errors.FieldError("FieldValueInvalid", "metadata.resourceVersion", _NO_VERSION)
-            raise Invalid.of(store.kind.resource, info.name, [fault], store.kind.plural)
+        store.check_uid(obj, live, dry_run=options.dry_run)
         return obj
 
     item = await store.update(info.namespace, info.name, swap, _to_store(exchange, options), info.subresource)
@@ -106,37 +105,30 @@ async def update(store: Store, exchange: Exchange) -> None:
     await reply_item(store, exchange, 200, item, chosen.target)
 
 
-_NO_VERSION = "Invalid value: 0: must be specified for an update"
-
-
 async def patch_(store: Store, exchange: Exchange) -> None:
-    chosen = exchange.format
-    media_type = codec.media_type(exchange.header(b"content-type"))
-    if media_type not in PATCH_TYPES:
-        raise errors.UnsupportedMediaType.accepting(PATCH_TYPES)
+    media_type = patch_type(exchange.header(b"content-type"))
     _check_named(exchange)
-    options = _write_options(exchange, "PatchOptions", apply=media_type == APPLY)
+    chosen = exchange.format
     body = await exchange.body()
+    options = _write_options(exchange, "PatchOptions", apply=media_type == APPLY)
     if media_type == APPLY:
         item, created = await _apply(store, exchange, body, options)
     else:
-        item, created = await _patched(store, exchange, PATCHES[media_type], body, options), False
+        item, created = await _patched(store, exchange, media_type, body, options), False
     await reply_item(store, exchange, 201 if created else 200, item, chosen.target)
 
 
-async def _patched(store: Store, exchange: Exchange, apply_patch: Patch, body: bytes, options: WriteQuery) -> Item:
+async def _patched(store: Store, exchange: Exchange, media_type: str, body: bytes, options: WriteQuery) -> Item:
     info = exchange.info
-    faults = patching.duplicates(body)
-
+    faults = patch_faults(media_type, body) if options.checked else []
     before: Object = {}
 
     def change(live: Object) -> Object:
         nonlocal before
         before = live["metadata"]
-        document = apply_patch(live, body)
-        new = _coerced(store, exchange, document, faults, options)
-        strategy.check_namespace(store.kind, new, info.namespace)
+        new = _coerced(store, exchange, PATCHES[media_type](live, body, options.checked), faults, options)
         strategy.check_name(new, info.name)
+        strategy.check_namespace(store.kind, new, info.namespace)
         return new
 
     item = await store.update(info.namespace, info.name, change, _to_store(exchange, options), info.subresource)
@@ -144,38 +136,19 @@ async def _patched(store: Store, exchange: Exchange, apply_patch: Patch, body: b
     return item
 
 
-def _coerced(store: Store, exchange: Exchange, document: Object, faults: list[str], options: WriteQuery) -> Object:
-    """A patch's result as an object of the kind; Strict faults are a nameless 422 with the document (wire.md 3.4)."""
-
+def _coerced(store: Store, exchange: Exchange, document: Any, faults: list[str], options: WriteQuery) -> Object:
+    """A patch's result as an object."""
     refuse = patching.refusal(document)
     if text := codec.patched_fault(document):
         raise refuse(text)
-    _check_version_kept(store, exchange, document)
-    with _warned(exchange):
+    try:
         decoded = codec.coerce(store.kind, Decoded(document, faults))
+    except NotAnObject as error:
+        raise refuse(str(error)) from error
     exchange.warn(*codec.check_faults(decoded.faults, options.field_validation, refuse))
     obj: Object = decoded.tree
-    exchange.warn(*filter(None, [codec.dedup_owners(obj["metadata"], codec.AFTER_ADMISSION)]))
+    exchange.warn(*codec.dedup_owners(obj["metadata"], codec.REPEATED_OWNERS_PATCHED))
     return obj
-
-
-def _check_version_kept(store: Store, exchange: Exchange, document: Object) -> None:
-    """A patch to another apiVersion is a field error of the object that it would become. Raises Invalid."""
-    kind, version = store.kind, document.get("apiVersion") or ""
-    if version != kind.api_version:
-        fault = errors.invalid("apiVersion", version, f"must be {kind.api_version}")
-        became = Resource(version.rpartition("/")[0], kind.plural, kind.kind)
-        raise Invalid.of(became, exchange.info.name, [fault], document["kind"])
-
-
-@contextmanager
-def _warned(exchange: Exchange) -> Iterator[None]:
-    """A refused body still warns of its faults."""
-    try:
-        yield
-    except Refused as refused:
-        exchange.warn(*refused.faults)
-        raise refused.error from refused
 
 
 async def _apply(store: Store, exchange: Exchange, body: bytes, options: WriteQuery) -> tuple[Item, bool]:
@@ -238,19 +211,13 @@ async def _authorize_create(exchange: Exchange) -> None:
         raise forbidden(exchange.user, info, decision.reason)
 
 
-async def _object(store: Store, exchange: Exchange, options: WriteQuery) -> Object:
+async def _object(store: Store, exchange: Exchange, data: bytes, options: WriteQuery) -> Object:
     """The body of a create or update, decoded for this kind."""
-    data = await exchange.body()
-    kind = store.kind
-
-    def refuse(text: str) -> APIError:
-        return BadRequest(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {text}')
-
-    decode = partial(codec.decode_object, kind, content_type=exchange.header(b"content-type"))
-    with _warned(exchange):
-        decoded = await off_loop(decode, data)
-    exchange.warn(*codec.check_faults(decoded.faults, options.field_validation, refuse))
+    decode = partial(codec.decode_object, store.kind, content_type=exchange.header(b"content-type"))
+    decoded = await off_loop(decode, data)
     obj: Object = decoded.tree
+    exchange.warn(*codec.check_faults(decoded.faults, options.field_validation, partial(codec.unfit, obj)))
+    codec.check_version(store.kind, obj)
     return obj
 
 

@@ -2,15 +2,18 @@
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from apiserver.endpoints import patching, representation
 from apiserver.endpoints.exchange import Exchange
 from apiserver.machinery import codec, errors, scale, strategy
-from apiserver.machinery.codec import Decoded
+from apiserver.machinery.codec import Decoded, NotAnObject
 from apiserver.machinery.encoding import encode_ordered
 from apiserver.machinery.errors import APIError, BadRequest, Object
+from apiserver.machinery.gojson import GoJSONError
+from apiserver.machinery.goyaml import YAMLError
 from apiserver.machinery.kind import AGE, Column, Kind
-from apiserver.machinery.patch import APPLY, PATCH_TYPES, PATCHES
+from apiserver.machinery.patch import APPLY, PATCHES, patch_faults, patch_type
 from apiserver.machinery.queryoptions import WriteQuery, check_get, write_query
 from apiserver.machinery.request import first
 from apiserver.machinery.schema import prune
@@ -63,14 +66,16 @@ async def _show(exchange: Exchange, shown: Object) -> None:
 
 async def update(store: Store, exchange: Exchange) -> None:
     info = exchange.info
+    data = await exchange.body()
     query = write_query(info.query, "UpdateOptions", exchange.header(b"user-agent"))
-    new = _decoded(exchange, await exchange.body(), query)
+    new = _decoded(exchange, data, query)
     strategy.check_namespace(store.kind, new, info.namespace)
     strategy.check_name(new, info.name)
+    exchange.warn(*codec.dedup_owners(new["metadata"], codec.REPEATED_OWNERS))
     options = WriteOptions(query.field_manager, query.dry_run)
 
     def change(live: Object) -> Object:
-        store.check_uid(new, live)
+        store.check_uid(new, live, dry_run=query.dry_run)
         return scale.updated(store.kind, live, lambda _: new, store.write(options, "scale"))
 
     await _reply(store, exchange, await store.update(info.namespace, info.name, change, options, "scale"))
@@ -78,17 +83,32 @@ async def update(store: Store, exchange: Exchange) -> None:
 
 def _decoded(exchange: Exchange, data: bytes, query: WriteQuery) -> Object:
     """The body of an update. Raises BadRequest, UnsupportedMediaType."""
-    decoded = codec.parse_object(data, exchange.header(b"content-type"), scale.KIND)
-    tree = {"apiVersion": scale.API_VERSION, "kind": scale.KIND, **decoded.tree}
 
-    def refuse(text: str) -> APIError:
-        version = str(tree["apiVersion"]).rpartition("/")[2]
-        return BadRequest(f'{tree["kind"]} in version "{version}" cannot be handled as a Scale: {text}')
+    def refuse(_: str) -> APIError:
+        return BadRequest(_UNREADABLE)
 
-    fault = scale.fault(tree)
-    if fault:
-        raise refuse(fault)
-    return _checked(exchange, Decoded(tree, decoded.faults), query, refuse)
+    try:
+        decoded = codec.parse(data, exchange.header(b"content-type"))
+        new = _checked(exchange, _typed(decoded), query, refuse)
+    except (GoJSONError, YAMLError, NotAnObject) as error:
+        raise refuse("") from error
+    return new
+
+
+_UNREADABLE = f'no kind is registered for the type v1.Scale in scheme "{scale.SCHEME}"'
+"""What kube-apiserver says of every body that it cannot read as a Scale."""
+
+
+def _typed(decoded: Decoded) -> Decoded:
+    """The document as a Scale; one that does not say what it is is one. Raises NotAnObject."""
+    if fault := codec.type_meta_fault(decoded.tree):
+        raise NotAnObject(fault)
+    tree: Object = decoded.tree or {}
+    said = {key: tree[key] for key in ("apiVersion", "kind") if tree.get(key)}
+    tree = {**tree, "apiVersion": scale.API_VERSION, "kind": scale.KIND, **said}
+    if fault := scale.fault(tree):
+        raise NotAnObject(fault)
+    return Decoded(tree, decoded.faults)
 
 
 def _checked(exchange: Exchange, decoded: Decoded, query: WriteQuery, refuse: codec.Refuse) -> Object:
@@ -104,12 +124,10 @@ def _checked(exchange: Exchange, decoded: Decoded, query: WriteQuery, refuse: co
 async def patch_(store: Store, exchange: Exchange) -> None:
     """JSON and merge patches are of the Scale; an applied Scale owns its replicas, which are the parent's."""
     info = exchange.info
-    media_type = codec.media_type(exchange.header(b"content-type"))
-    if media_type not in PATCH_TYPES:
-        raise errors.UnsupportedMediaType.accepting(PATCH_TYPES)
+    media_type = patch_type(exchange.header(b"content-type"))
+    body = await exchange.body()
     query = write_query(info.query, "PatchOptions", exchange.header(b"user-agent"), apply=media_type == APPLY)
     options = WriteOptions(query.field_manager, query.dry_run)
-    body = await exchange.body()
     if media_type == APPLY:
         config = await patching.configuration(exchange, body, query)
         change = partial(_applied, store, exchange, config, options, query.force)
@@ -135,21 +153,30 @@ def _patched(
     query: WriteQuery,
     live: Object,
 ) -> Object:
-    faults = patching.duplicates(body)
+    faults = patch_faults(media_type, body) if query.checked else []
 
     def change(current: Object) -> Object:
-        document = PATCHES[media_type](current, body)
-        refuse = patching.refusal(dict(sorted(document.items())), encode_ordered)
-        fault = codec.patched_fault(document) or scale.fault(document)
-        if fault:
-            raise refuse(fault)
-        new = _checked(exchange, Decoded(document, faults), query, refuse)
+        document = PATCHES[media_type](current, body, query.checked)
+        refuse = patching.refusal(_sorted_where_touched(current, document), encode_ordered)
+        try:
+            decoded = _typed(Decoded(document, faults))
+        except NotAnObject as error:
+            raise refuse(str(error)) from error
+        new = _checked(exchange, decoded, query, refuse)
         _check_identity(store, exchange, new)
         return new
 
     return scale.updated(store.kind, live, change, store.write(options, "scale"))
 
 
+def _sorted_where_touched(before: Any, after: Any) -> Any:
+    """Go sorts the keys of what a patch touches, and only those."""
+    if after == before or not isinstance(after, dict):
+        return after
+    known = before if isinstance(before, dict) else {}
+    return {key: _sorted_where_touched(known.get(key), after[key]) for key in sorted(after)}
+
+
 def _check_identity(store: Store, exchange: Exchange, new: Object) -> None:
-    strategy.check_namespace(store.kind, new, exchange.info.namespace)
     strategy.check_name(new, exchange.info.name)
+    strategy.check_namespace(store.kind, new, exchange.info.namespace)

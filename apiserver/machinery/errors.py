@@ -12,6 +12,7 @@ Texts and details are those of k8s.io/apimachinery `pkg/api/errors` (wire.md 3.1
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 Object = dict[str, Any]
@@ -123,9 +124,11 @@ class AlreadyExists(APIError):
         return cls(f"{prefix}{resource} {quoted(name)} already exists", _details(name, resource))
 
     @classmethod
-    def generated(cls, resource: Resource, name: str) -> "AlreadyExists":
-        text = "the server was not able to generate a unique name for the object"
-        return cls(f"{resource} {quoted(name)} already exists, {text}", _details(name, resource), retry_after=1)
+    def generated(cls, resource: Resource, name: str, prefix: str = "") -> "AlreadyExists":
+        """For an object that has a generateName, whoever chose its name."""
+        text = f"{prefix}{resource} {quoted(name)} already exists, "
+        text += "the server was not able to generate a unique name for the object"
+        return cls(text, _details(name, resource), retry_after=1)
 
 
 class Conflict(APIError):
@@ -246,10 +249,22 @@ def _escaped(char: str) -> str:
 
 
 def quoted(value: Any) -> str:
-    """A value as Go prints it in a field error: strings %q, the rest JSON."""
+    """A value as Go prints it in a field error: strings %q, numbers %v, the rest JSON."""
     if isinstance(value, str):
         return f'"{"".join(map(_escaped, value))}"'
+    if isinstance(value, float):
+        return go_float(value)
     return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+
+
+def go_float(value: float) -> str:
+    """Go's %v: the fewest digits that are exact, with an exponent below 1e-4 and from 1e6 on."""
+    exact = Decimal(repr(value))
+    if not value or -4 <= exact.adjusted() < 6:
+        return repr(value).removesuffix(".0")
+    sign, digits, _ = exact.normalize().as_tuple()
+    first, rest = str(digits[0]), "".join(map(str, digits[1:]))
+    return f"{'-' * sign}{first}{'.' * bool(rest)}{rest}e{exact.adjusted():+03d}"
 
 
 def required(field: str, detail: str = "") -> FieldError:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from apiserver.machinery.errors import quoted
+from apiserver.machinery.errors import go_float, quoted
 
 
 def go_value(value: Any) -> str:
@@ -13,8 +13,8 @@ def go_value(value: Any) -> str:
         return "[" + " ".join(map(go_value, value)) + "]"
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
+    if isinstance(value, float):
+        return go_float(value)
     return "<nil>" if value is None else str(value)
 
 

@@ -114,12 +114,17 @@ def _order(entry: Entry) -> tuple[str, ...]:
 
 
 def _encode_entry(entry: Entry) -> Object:
-    made: Object = {"operation": entry.operation, "apiVersion": entry.api_version, "fieldsType": "FieldsV1"}
-    made["fieldsV1"] = entry.fields
-    for name, value in (("manager", entry.manager), ("time", entry.time), ("subresource", entry.subresource)):
-        if value:
-            made[name] = value
-    return made
+    """In the order of Go's struct."""
+    made: Object = {
+        "manager": entry.manager,
+        "operation": entry.operation,
+        "apiVersion": entry.api_version,
+        "time": entry.time,
+        "fieldsType": "FieldsV1",
+        "fieldsV1": entry.fields,
+        "subresource": entry.subresource,
+    }
+    return {name: value for name, value in made.items() if value != ""}
 
 
 def with_managed(obj: Object, managed: Managed) -> Object:

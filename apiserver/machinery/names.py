@@ -85,3 +85,13 @@ def _prefix_faults(prefix: str) -> list[str]:
 def _name_faults(name: str) -> list[str]:
     faults = _longer_than(name, 63, "bytes") if name else ["must be non-empty"]
     return faults if _MATCH_NAME_PART(name) else [*faults, _NAME_PART_RULE]
+
+
+def parse_group_version(api_version: str) -> tuple[str, str] | None:
+    """(group, version); a bare version is of the core group. None for what has several slashes."""
+    if api_version in ("", "/"):
+        return "", ""
+    group, slash, version = api_version.partition("/")
+    if "/" in version:
+        return None
+    return (group, version) if slash else ("", group)

@@ -11,27 +11,38 @@ from typing import Any
 
 import orjson
 
-from apiserver.machinery.errors import BadRequest, Invalid, Object, RequestEntityTooLarge
-from apiserver.machinery.gojson import MAX_DEPTH, GoJSONError, decode, depth, type_name
+from apiserver.machinery.errors import BadRequest, Invalid, Object, RequestEntityTooLarge, UnsupportedMediaType
+from apiserver.machinery.gojson import MAX_DEPTH, GoJSONError, decode, decode_with_duplicates, depth, type_name
 
 JSON_PATCH, MERGE_PATCH = "application/json-patch+json", "application/merge-patch+json"
 APPLY = "application/apply-patch+yaml"
 PATCH_TYPES = (JSON_PATCH, MERGE_PATCH, APPLY)
-Patch = Callable[[Object, bytes], Object]
+Patch = Callable[[Object, bytes, bool], Any]
+"""(document, body, checked) -> the patched document. `checked`: fieldValidation is not Ignore, so that kube-apiserver
+decodes the body strictly, in other words, before it applies it."""
 
 MAX_OPERATIONS = 10_000
 MAX_COPY_BYTES = 3 * 1024 * 1024
 _INDEX = re.compile(r"[+-]?[0-9]{1,18}")
 
 
+def patch_type(content_type: str) -> str:
+    """A patch's media type, which must be written as it is listed; what follows a semicolon is ignored. Raises
+    UnsupportedMediaType."""
+    media_type = content_type.partition(";")[0]
+    if media_type not in PATCH_TYPES:
+        raise UnsupportedMediaType.accepting(PATCH_TYPES)
+    return media_type
+
+
 class _NotApplicable(Exception):
     """An operation that does not fit the document; clients only learn that the patch was rejected."""
 
 
-def json_patch(document: Object, body: bytes) -> Object:
+def json_patch(document: Object, body: bytes, checked: bool = True) -> Object:
     """A patched copy. Raises BadRequest (no patch), RequestEntityTooLarge (too many operations), Invalid (does not
     apply, a failed `test` included)."""
-    operations = _operations(body)
+    operations = _operations(body, checked)
     # A tree of its own: the operations change it in place.
     root = [orjson.loads(orjson.dumps(document))]
     budget = [MAX_COPY_BYTES]
@@ -45,12 +56,12 @@ def json_patch(document: Object, body: bytes) -> Object:
     return root[0]
 
 
-def _operations(body: bytes) -> list[Object]:
+def _operations(body: bytes, checked: bool) -> list[Object]:
     try:
         decoded = decode(body)
-        _check_types(decoded)
+        _check_types(decoded, checked)
     except GoJSONError as error:
-        raise BadRequest(f"error decoding patch: {error}") from error
+        raise BadRequest(f"error decoding patch: {error}" if checked else str(error)) from error
     operations: list[Object] = decoded or []
     if len(operations) > MAX_OPERATIONS:
         text = f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}"
@@ -58,16 +69,16 @@ def _operations(body: bytes) -> list[Object]:
     return operations
 
 
-def _check_types(decoded: Any) -> None:
+def _check_types(decoded: Any, checked: bool) -> None:
     """Raises GoJSONError unless Go could decode this into its list of operations; nulls always fit."""
+    handlers, package = ("[]handlers.jsonPatchOp", "handlers.jsonPatchOp"), ("jsonpatch.Patch", "jsonpatch.Operation")
+    types = handlers if checked else package
     if not isinstance(decoded, list | None):
-        raise GoJSONError(f"json: cannot unmarshal {type_name(decoded)} into Go value of type []handlers.jsonPatchOp")
+        raise GoJSONError(f"json: cannot unmarshal {type_name(decoded)} into Go value of type {types[0]}")
     for operation in decoded or ():
         if not isinstance(operation, dict | None):
-            raise GoJSONError(
-                f"json: cannot unmarshal {type_name(operation)} into Go value of type handlers.jsonPatchOp"
-            )
-        for field in ("op", "path", "from"):
+            raise GoJSONError(f"json: cannot unmarshal {type_name(operation)} into Go value of type {types[1]}")
+        for field in ("op", "path", "from") if checked else ():
             value = (operation or {}).get(field)
             if not isinstance(value, str | None):
                 where = f"Go struct field jsonPatchOp.{field} of type string"
@@ -76,7 +87,8 @@ def _check_types(decoded: Any) -> None:
 
 def _apply(root: list[Any], operation: Object | None, budget: list[int]) -> None:
     """One operation on `root[0]`; `budget[0]` is how many bytes may still be copied."""
-    action = _ACTIONS.get((operation or {}).get("op") or "")
+    name = (operation or {}).get("op")
+    action = _ACTIONS.get(name) if isinstance(name, str) else None
     if action is None or operation is None:
         raise _NotApplicable("unknown operation")
     action(root, operation, budget)
@@ -144,8 +156,8 @@ _ACTIONS: dict[str, Callable[[list[Any], Object, list[int]], None]] = {
 
 
 def _pointer(operation: Object, field: str) -> str:
-    pointer: str | None = operation.get(field)
-    if pointer is None:
+    pointer = operation.get(field)
+    if not isinstance(pointer, str):
         raise _NotApplicable(f"{field} is missing")
     return pointer
 
@@ -210,18 +222,24 @@ def _identical(left: Any, right: Any) -> bool:
     return type(left) is type(right) and left == right
 
 
-def merge_patch(document: Object, body: bytes) -> Object:
-    """A patched tree that may share parts with `document`. Raises BadRequest unless the body is an object."""
+def merge_patch(document: Object, body: bytes, checked: bool = True) -> Any:
+    """A patched tree that may share parts with `document`. Raises BadRequest unless the body is an object; unchecked,
+    an array takes the document's place."""
     try:
         changes = decode(body)
-        if not isinstance(changes, dict | None):
+        if checked and not isinstance(changes, dict | None):
             where = "Go value of type map[string]interface {}"
             raise GoJSONError(f"json: cannot unmarshal {type_name(changes)} into {where}")
     except GoJSONError as error:
-        raise BadRequest(f"error decoding patch: {error}") from error
-    if changes is None:
-        raise BadRequest("Invalid JSON Patch")
+        raise BadRequest(f"error decoding patch: {error}" if checked else _BAD_PATCH) from error
+    if isinstance(changes, list):
+        return _without_nulls(changes)
+    if not isinstance(changes, dict):
+        raise BadRequest(_BAD_PATCH)
     return _merge(document, changes)
+
+
+_BAD_PATCH = "Invalid JSON Patch"
 
 
 def _merge(target: Object, changes: Object) -> Object:
@@ -248,3 +266,21 @@ def _without_nulls(value: Any) -> Any:
 
 PATCHES: dict[str, Patch] = {JSON_PATCH: json_patch, MERGE_PATCH: merge_patch}
 """The patches that are functions of one document, by media type."""
+
+
+def patch_faults(media_type: str, body: bytes) -> list[str]:
+    """What strict decoding objects to in the patch itself; a body that is no JSON is for the patch to refuse."""
+    try:
+        tree, repeated = decode_with_duplicates(body)
+    except GoJSONError:
+        return []
+    faults = [f'duplicate field "{path}"' for path in repeated]
+    if media_type != JSON_PATCH or not isinstance(tree, list):
+        return faults
+    for index, operation in enumerate(tree):
+        unknown = operation.keys() - _OPERATION_FIELDS if isinstance(operation, dict) else ()
+        faults += [f'unknown field "[{index}].{key}"' for key in sorted(unknown)]
+    return [f"json patch {fault}" for fault in faults]
+
+
+_OPERATION_FIELDS = frozenset(("op", "path", "from", "value"))

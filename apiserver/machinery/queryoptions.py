@@ -28,6 +28,11 @@ class WriteQuery:
     field_validation: str
     force: bool
 
+    @property
+    def checked(self) -> bool:
+        """Is the body decoded strictly?"""
+        return self.field_validation != "Ignore"
+
 
 def write_query(query: Query, options_kind: str, user_agent: str, *, apply: bool = False) -> WriteQuery:
     """`options_kind` is CreateOptions, UpdateOptions or PatchOptions. Raises Invalid with that kind."""

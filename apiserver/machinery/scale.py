@@ -34,7 +34,7 @@ _META = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 _UNSET = -(2**31)
 """Stands for replicas that the parent does not have, so that 0 is a change."""
 _OWNED = from_fields([("spec", "replicas")])
-_SCHEME = "pkg/runtime/scheme.go:111"
+SCHEME = "pkg/runtime/scheme.go:111"
 _PATH = ("f:spec", "f:replicas")
 
 
@@ -47,7 +47,7 @@ def fault(tree: Object) -> str:
     """What keeps a tree from being a Scale, "" if nothing does."""
     if (tree.get("apiVersion"), tree.get("kind")) == (API_VERSION, KIND):
         return struct_fault(tree, SCHEMA, "v1.Scale")
-    return f'no kind "{tree.get("kind")}" is registered for version "{tree.get("apiVersion")}" in scheme "{_SCHEME}"'
+    return f'no kind "{tree.get("kind")}" is registered for version "{tree.get("apiVersion")}" in scheme "{SCHEME}"'
 
 
 def view(kind: Kind, parent: Object) -> Object:

@@ -20,6 +20,8 @@ from apiserver.machinery.errors import FieldError, Object
 
 PRESERVE = "x-kubernetes-preserve-unknown-fields"
 INT_OR_STRING = "x-kubernetes-int-or-string"
+NO_FIELD = "<nil>"
+"""What stands for the field of a fault that names none."""
 SCHEMALESS: Object = {"type": "object", PRESERVE: True}
 _KEPT = frozenset(
     (
@@ -129,10 +131,10 @@ def prune(value: Any, schema: Object, unknown: list[str], path: str = "") -> Any
 
 
 def _scalar(value: Any, schema: Object) -> Any:
-    # JSON has no integers: 1.0 and 1e3 are whole numbers too, and Go writes them as such.
+    # JSON has no integers: 1.0 and 1e3 are whole numbers too, and Go writes them so; beyond 64 bits are only floats.
     if isinstance(value, float) and value.is_integer() and schema.get("type", "number") in ("integer", "number"):
         return int(value) if abs(value) < _MAX_WHOLE else value
-    return value
+    return float(value) if type(value) is int and not -_MAX_WHOLE <= value < _MAX_WHOLE else value
 
 
 _MAX_WHOLE = 2**63
@@ -193,12 +195,7 @@ def apply_defaults(value: Any, schema: Object) -> None:
 
 
 def validate(value: Any, schema: Object, path: str = "") -> Iterator[FieldError]:
-    """Field errors of `value`, in the reference's order: members in theirs, then what lists must not repeat."""
-    yield from _validate_value(value, schema, path)
-    yield from _validate_distinct(value, schema, path)
-
-
-def _validate_value(value: Any, schema: Object, path: str) -> Iterator[FieldError]:
+    """Field errors of `value`, members in its own order; see `validate_distinct` for what lists must not repeat."""
     actual, expected = type_of(value), _expected_type(schema)
     if expected not in (actual, ""):
         yield from _validate_type(actual, expected, schema, path)
@@ -259,7 +256,7 @@ def _validate_object(value: Object, schema: Object, path: str) -> Iterator[Field
     if len(value) > schema.get("maxProperties", len(value)):
         yield errors.too_many(path, len(value), schema["maxProperties"])
     for key, member, child in _members(value, schema):
-        yield from _validate_value(member, child, prefix + key)
+        yield from validate(member, child, prefix + key)
     for key in schema.get("required", ()):
         if key not in value:
             yield errors.required(prefix + key)
@@ -278,23 +275,23 @@ def _members(value: Object, schema: Object) -> Iterator[tuple[str, Any, Object]]
 def _validate_list(value: list[Any], schema: Object, path: str) -> Iterator[FieldError]:
     if "items" in schema:
         for index, item in enumerate(value):
-            yield from _validate_value(item, schema["items"], f"{path}[{index}]")
+            yield from validate(item, schema["items"], f"{path}[{index}]")
     if len(value) < schema.get("minItems", 0):
         yield errors.invalid(path, len(value), f"{path} in body should have at least {schema['minItems']} items")
     if len(value) > schema.get("maxItems", len(value)):
         yield errors.too_many(path, len(value), schema["maxItems"])
 
 
-def _validate_distinct(value: Any, schema: Object, path: str) -> Iterator[FieldError]:
+def validate_distinct(value: Any, schema: Object, path: str = "") -> Iterator[FieldError]:
     """Items of a set, and the keys of a list-map's items, occur once; a value that repeats is reported once."""
     if isinstance(value, dict):
         for key, member, child in _members(value, schema):
-            yield from _validate_distinct(member, child, f"{path}.{key}" if path else key)
+            yield from validate_distinct(member, child, f"{path}.{key}" if path else key)
     elif isinstance(value, list):
         yield from _repeated(value, schema, path)
         if "items" in schema:
             for index, item in enumerate(value):
-                yield from _validate_distinct(item, schema["items"], f"{path}[{index}]")
+                yield from validate_distinct(item, schema["items"], f"{path}[{index}]")
 
 
 def _repeated(value: list[Any], schema: Object, path: str) -> Iterator[FieldError]:
@@ -369,7 +366,7 @@ def _validate_range(value: float, number_format: str, path: str) -> Iterator[Fie
     bits = 31 if number_format == "int32" else 63
     if isinstance(value, float) or not -(2**bits) <= value < 2**bits:
         described = f"with format {number_format}" if number_format else "(default format)"
-        yield errors.invalid("<nil>", "", f"Checked value must be of type integer {described} in {path}")
+        yield errors.invalid(NO_FIELD, "", f"Checked value must be of type integer {described} in {path}")
 
 
 def validate_model(value: Any, model: type[BaseModel], path: str) -> Iterator[FieldError]:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from apiserver.machinery import errors
-from apiserver.machinery.errors import BadRequest, FieldError, Invalid, Object
+from apiserver.machinery.errors import BadRequest, FieldError, Invalid, Object, Resource
 from apiserver.machinery.gofmt import go_type, go_value
 from apiserver.machinery.jsonpath import simple_keys
 from apiserver.machinery.kind import Kind
-from apiserver.machinery.schema import validate, validate_model
-from apiserver.machinery.validation import validate_meta, validate_meta_update
+from apiserver.machinery.names import parse_group_version
+from apiserver.machinery.schema import NO_FIELD, validate, validate_distinct, validate_model
+from apiserver.machinery.validation import validate_meta, validate_meta_change, validate_meta_update
 
 SYSTEM_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 GENERATED_SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
@@ -66,22 +67,24 @@ def before_create(kind: Kind, obj: Object, *, now: str, uid: str) -> None:
     meta["uid"], meta["creationTimestamp"], meta["generation"] = uid, now, 1
     if kind.status_subresource:
         obj.pop("status", None)
-    faults = [*validate_meta(meta, kind.namespaced), *validate(obj, kind.schema)]
-    found = _validate_object(kind, obj, None, [*faults, *_validate_scale(kind, obj, "")])
-    _raise_invalid(kind, meta.get("name", ""), found)
+    _check_versioned(obj)
+    found = _validate_type(kind, obj) or _validate_object(kind, obj, None, validate_meta(meta, kind.namespaced), "")
+    _raise_invalid(kind, obj, found)
 
 
 def before_update(kind: Kind, new: Object, old: Object, subresource: str = "") -> Object:
     """The object that is stored when `new` replaces `old` through this endpoint; raises Invalid unless it is valid."""
+    _check_versioned(new)
     new = _keep_other_half(kind, new, old, subresource)
     meta, before = new["metadata"], old["metadata"]
     _restore_system_fields(meta, before)
     if _spec_of(kind, new) != _spec_of(kind, old):
         meta["generation"] = before.get("generation", 0) + 1
-    in_schema = _validate_status(kind, new) if subresource == "status" else validate(new, kind.schema)
-    faults = [*validate_meta_update(meta, before), *in_schema, *_validate_scale(kind, new, subresource)]
-    found = _validate_object(kind, new, old, faults)
-    _raise_invalid(kind, meta.get("name", ""), found)
+    found = validate_meta_update(meta, before, kind.namespaced)
+    if faults := _validate_type(kind, new):
+        _raise_invalid(kind, new, found + faults)
+    found += validate_meta_change(meta, before)
+    _raise_invalid(kind, new, _validate_object(kind, new, old, found, subresource))
     return new
 
 
@@ -117,9 +120,27 @@ def _spec_of(kind: Kind, obj: Object) -> Object:
     return {key: value for key, value in obj.items() if key not in outside}
 
 
-def _validate_object(kind: Kind, obj: Object, old: Object | None, found: list[FieldError]) -> list[FieldError]:
-    """`found` in metadata and by the schema, then what the models' and the kind's own rules find: they see only
-    objects that are right so far."""
+def _check_versioned(obj: Object) -> None:
+    """Raises InternalError."""
+    if not obj.get("apiVersion"):
+        raise errors.InternalError("Object 'apiVersion' is missing in 'object has no apiVersion field'")
+
+
+def _validate_type(kind: Kind, obj: Object) -> list[FieldError]:
+    """What makes the object one of another kind or version."""
+    expected = {"kind": kind.kind, "apiVersion": kind.api_version}
+    wrong = [name for name in expected if obj.get(name) != expected[name]]
+    return [errors.invalid(name, obj.get(name), f"must be {expected[name]}") for name in wrong]
+
+
+def _validate_object(
+    kind: Kind, obj: Object, old: Object | None, found: list[FieldError], subresource: str
+) -> list[FieldError]:
+    """`found` in metadata, then what the schema finds; the models' and the kind's own rules see only objects that are
+    right so far."""
+    found += _validate_status(kind, obj) if subresource == "status" else validate(obj, kind.schema)
+    found += _validate_scale(kind, obj, subresource)
+    found += _validate_lists(kind, obj, old)
     if not found:
         for name, model in (("spec", kind.spec), ("status", kind.status)):
             if model is not None and name in obj:
@@ -134,8 +155,14 @@ def _validate_status(kind: Kind, obj: Object) -> Iterator[FieldError]:
     if "status" in obj:
         schema = kind.schema.get("properties", {}).get("status", {})
         for fault in validate(obj["status"], schema):
-            below = "" if fault.field in ("", "<nil>") else f".{fault.field}"
+            below = "" if fault.field in ("", NO_FIELD) else f".{fault.field}"
             yield replace(fault, field=f"status{below}")
+
+
+def _validate_lists(kind: Kind, obj: Object, old: Object | None) -> list[FieldError]:
+    """Lists that must not repeat; an object that is stored with a repetition may keep it."""
+    found = list(validate_distinct(obj, kind.schema))
+    return [] if found and old is not None and any(validate_distinct(old, kind.schema)) else found
 
 
 def _validate_scale(kind: Kind, obj: Object, subresource: str) -> Iterator[FieldError]:
@@ -189,9 +216,12 @@ def _not_of(keys: Sequence[str], value: Any, expected: str) -> str:
     return f"{path} accessor error: {go_value(value)} is of the type {go_type(value)}, expected {expected}"
 
 
-def _raise_invalid(kind: Kind, name: str, found: Sequence[FieldError]) -> None:
+def _raise_invalid(kind: Kind, obj: Object, found: Sequence[FieldError]) -> None:
+    """The error is about what the object says it is."""
     if found:
-        raise Invalid.of(kind.resource, name, found)
+        group, _ = parse_group_version(obj["apiVersion"]) or ("", "")
+        resource = Resource(group, kind.plural, obj.get("kind") or "")
+        raise Invalid.of(resource, obj["metadata"].get("name", ""), found)
 
 
 def check_preconditions(kind: Kind, obj: Object, options: DeleteOptions) -> None:

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from apiserver.machinery.errors import Object, quoted
+from apiserver.machinery.errors import Object
 from apiserver.machinery.gojson import type_name
+from apiserver.machinery.gotime import time_fault
 from apiserver.machinery.meta import OBJECT_META
-from apiserver.machinery.schema import PRESERVE, is_date_time, type_of
+from apiserver.machinery.schema import PRESERVE, type_of, with_integers
 
 _GO_TYPES = {
     "string": "string",
@@ -46,7 +47,10 @@ def _go_type(schema: Object) -> str:
 
 
 def meta_fault(meta: Any) -> str:
-    """What is wrong with an object's metadata, "" if nothing is. Null is every type's zero value."""
+    """What is wrong with an object's metadata, "" if nothing is. Null is every type's zero value; whole numbers are
+    integers however they are written, since Go writes metadata anew before it reads it into a struct."""
+    if isinstance(meta, dict):
+        meta = with_integers(meta, OBJECT_META)
     return struct_fault(meta, OBJECT_META, "v1.ObjectMeta")
 
 
@@ -69,8 +73,8 @@ def _fault(value: Any, schema: Object, struct: str, path: str, go_type: str) -> 
         is_number = isinstance(value, int | float) and not isinstance(value, bool) and schema["type"] == "integer"
         shown = f"number {value}" if is_number else type_name(value)
         return f"json: cannot unmarshal {shown} into Go {where} of type {go_type}"
-    if schema.get("format") == "date-time" and not is_date_time(value):
-        return f'parsing time {quoted(value)} as "2006-01-02T15:04:05Z07:00": cannot parse {quoted(value)} as "2006"'
+    if schema.get("format") == "date-time":
+        return time_fault(value)
     if isinstance(value, list):
         item_type = go_type.removeprefix("[]")
         return next(filter(None, (_fault(item, schema["items"], struct, path, item_type) for item in value)), "")

@@ -7,6 +7,7 @@ import orjson
 
 from apiserver.machinery import errors, names
 from apiserver.machinery.errors import FieldError, Object
+from apiserver.machinery.names import parse_group_version
 
 _STANDARD_FINALIZERS = frozenset(("orphan", "foregroundDeletion", "kubernetes"))
 _OWNER = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
@@ -15,13 +16,23 @@ ANNOTATIONS_LIMIT = 256 * 1024
 
 def validate_meta(meta: Object, namespaced: bool) -> list[FieldError]:
     """Field errors of a new object's metadata."""
+    return [*_validate_name(meta), *_validate_common(meta, namespaced)]
+
+
+def _validate_common(meta: Object, namespaced: bool) -> list[FieldError]:
+    """What is checked of a new object and again of a changed one."""
     return [
-        *_validate_name(meta),
         *_validate_namespace(meta, namespaced),
+        *_validate_changeable(meta),
+        *_validate_finalizers(meta.get("finalizers") or []),
+    ]
+
+
+def _validate_changeable(meta: Object) -> list[FieldError]:
+    return [
         *_validate_labels(meta.get("labels") or {}),
         *_validate_annotations(meta.get("annotations") or {}),
         *_validate_owners(meta.get("ownerReferences") or []),
-        *_validate_finalizers(meta.get("finalizers") or []),
     ]
 
 
@@ -73,12 +84,13 @@ def _validate_owners(owners: list[Object]) -> Iterator[FieldError]:
     controller = ""
     for owner in owners:
         api_version, kind = owner.get("apiVersion", ""), owner.get("kind", "")
-        if not api_version.rpartition("/")[2]:
+        group_version = parse_group_version(api_version) or ("", "")
+        if not group_version[1]:
             yield errors.invalid(f"{field}.apiVersion", api_version, "version must not be empty")
         for member in ("kind", "name", "uid"):
             if not owner.get(member):
                 yield errors.invalid(f"{field}.{member}", owner.get(member, ""), "must not be empty")
-        if (api_version, kind) == ("v1", "Event"):
+        if (*group_version, kind) == ("", "v1", "Event"):
             yield errors.invalid(field, owner, "/v1, Kind=Event is disallowed from being an owner")
         if owner.get("controller"):
             described = f"{kind}/{owner.get('name', '')}"
@@ -99,27 +111,24 @@ def _validate_finalizers(finalizers: list[str]) -> Iterator[FieldError]:
         yield errors.invalid("metadata.finalizers", finalizers, text)
 
 
-def validate_meta_update(new: Object, old: Object) -> list[FieldError]:
-    """Field errors of changed metadata. kube-apiserver checks what must stay twice (the generic registry and the
-    resource's strategy) and what may change three times (then again by the schema), and lists each finding."""
-    changeable = [
-        *_validate_labels(new.get("labels") or {}),
-        *_validate_annotations(new.get("annotations") or {}),
-        *_validate_owners(new.get("ownerReferences") or []),
-    ]
-    by_schema = [*changeable, *_validate_finalizers(new.get("finalizers") or [])]
-    return [*_validate_kept(new, old), *changeable] * 2 + by_schema
+def validate_meta_update(new: Object, old: Object, namespaced: bool) -> list[FieldError]:
+    """Field errors of changed metadata; what may change is checked as in a new object, and once more."""
+    return [*_validate_common(new, namespaced), *validate_meta_change(new, old)]
+
+
+def validate_meta_change(new: Object, old: Object) -> list[FieldError]:
+    """What kube-apiserver lists twice: the generic registry checks it, and so does the resource's strategy."""
+    return [*_validate_kept(new, old), *_validate_changeable(new)]
 
 
 def _validate_kept(new: Object, old: Object) -> list[FieldError]:
     found = list(_validate_new_finalizers(new, old))
-    for field in ("name", "namespace", "uid"):
-        found += _immutable(field, new.get(field, ""), old.get(field, ""))
-    found += _immutable("creationTimestamp", new.get("creationTimestamp"), old.get("creationTimestamp"))
-    for field in ("deletionTimestamp", "deletionGracePeriodSeconds"):
-        found += _immutable(field, new.get(field), old.get(field))
     if new.get("generation", 0) < old.get("generation", 0):
         found.append(errors.invalid("metadata.generation", new.get("generation", 0), "must not be decremented"))
+    for field in ("name", "namespace", "uid"):
+        found += _immutable(field, new.get(field, ""), old.get(field, ""))
+    for field in ("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"):
+        found += _immutable(field, new.get(field), old.get(field))
     return found
 
 

@@ -34,20 +34,33 @@ def check_name(name: str) -> None:
         raise errors.BadRequest(f"Name parameter invalid: {errors.quoted(name)}: {';'.join(faults)}")
 
 
-def check_integer(text: str) -> None:
-    """Raises Plain where an object's resourceVersion is no unsigned integer."""
-    if not (text.isascii() and text.isdigit()):
-        raise errors.Plain(f"strconv.ParseUint: parsing {errors.quoted(text)}: invalid syntax")
+def check_unversioned(meta: Object) -> None:
+    """Raises Plain for an object to be created that names a revision; what is no number is overlooked."""
+    version = meta.get("resourceVersion", "")
+    if version.isascii() and version.isdigit() and version.strip("0"):
+        raise errors.Plain("resourceVersion should not be set on objects to be created")
+
+
+def parse_uint(text: str) -> int:
+    """A resourceVersion that an object carries; "" is 0. Raises Plain in Go's words."""
+    if fault := _uint_fault(text or "0"):
+        raise errors.Plain(fault)
+    return int(text.lstrip("0") or "0")
 
 
 def parse_resource_version(text: str, error: type[APIError], prefix: str = "") -> int:
     """The revision in a resourceVersion; raises `error` in Go's words where it is no unsigned integer."""
-    digits = text.lstrip("0")[:_DIGITS] or "0"
-    if text.isascii() and text.isdigit() and int(digits) < 2**64:
-        return int(digits)
-    fault = "value out of range" if text.isascii() and text.isdigit() else "invalid syntax"
-    quoted = errors.quoted(text)
-    raise error(f"{prefix}resourceVersion: Invalid value: {quoted}: strconv.ParseUint: parsing {quoted}: {fault}")
+    if fault := _uint_fault(text):
+        raise error(f"{prefix}resourceVersion: Invalid value: {errors.quoted(text)}: {fault}")
+    return int(text.lstrip("0") or "0")
+
+
+def _uint_fault(text: str) -> str:
+    if not (text.isascii() and text.isdigit()):
+        return f"strconv.ParseUint: parsing {errors.quoted(text)}: invalid syntax"
+    if int(text.lstrip("0")[:_DIGITS] or "0") >= 2**64:
+        return f"strconv.ParseUint: parsing {errors.quoted(text)}: value out of range"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,12 @@ from apiserver.registry.options import ItemList, ListOptions, WatchOptions, Writ
 from apiserver.registry.selection import (
     Matches,
     Position,
-    check_integer,
     check_name,
+    check_unversioned,
     matcher,
     narrowed,
     parse_resource_version,
+    parse_uint,
     position,
 )
 from apiserver.registry.translation import translated, translated_continue, translated_watch
@@ -73,6 +74,7 @@ class Store:
     ) -> None:
         self.kind = kind
         self._storage = storage
+        self._root = root
         self.prefix = "".join(f"{part}/" for part in (root, kind.group, kind.plural) if part)
         self._admit_create = admit_create
         self._clock = clock
@@ -141,8 +143,6 @@ class Store:
 
     async def create(self, obj: Object, options: WriteOptions = WriteOptions()) -> Item:
         """Stores a decoded object that the caller gives away, its namespace set. Raises AlreadyExists, Invalid."""
-        if obj["metadata"].get("resourceVersion"):
-            raise errors.Plain("resourceVersion should not be set on objects to be created")
         await self._admit_create(obj)
         return await self._create_named(self._track(None, obj, options, ""), options)
 
@@ -156,9 +156,9 @@ class Store:
             meta["name"] = strategy.generate_name(meta["generateName"], suffix)
             try:
                 return await self._insert(obj, options)
-            except errors.AlreadyExists:
-                continue
-        raise errors.AlreadyExists.generated(self.kind.resource, meta["name"])
+            except errors.AlreadyExists as taken:
+                refused = taken
+        raise refused
 
     async def _insert(self, obj: Object, options: WriteOptions, authorize: Authorize | None = None) -> Item:
         strategy.before_create(self.kind, obj, now=self._now(), uid=str(uuid.uuid4()))
@@ -173,14 +173,18 @@ class Store:
                     if current is not None:
                         raise RevisionConflict(key, current)
                     return Item(obj)
+                check_unversioned(meta)
                 revision = await self._storage.put(key, to_stored(obj), 0)
             except RevisionConflict as conflict:
-                raise self._exists(meta["name"], conflict.current) from conflict
+                raise self._exists(meta, conflict.current) from conflict
         return Item(at_revision(obj, revision))
 
-    def _exists(self, name: str, current: KeyValue | None) -> APIError:
-        deleting = current is not None and item_of(current).meta.get("deletionTimestamp")
-        return errors.AlreadyExists.of(self.kind.resource, name, "object is being deleted: " if deleting else "")
+    def _exists(self, meta: Object, current: KeyValue | None) -> APIError:
+        """`current` is in the place of the object with this metadata."""
+        prefix = "object is being deleted: " if current and item_of(current).meta.get("deletionTimestamp") else ""
+        if meta.get("generateName"):
+            return errors.AlreadyExists.generated(self.kind.resource, meta["name"], prefix)
+        return errors.AlreadyExists.of(self.kind.resource, meta["name"], prefix)
 
     async def update(
         self,
@@ -217,8 +221,7 @@ class Store:
             if subresource:
                 raise
         new = self._merge(None, namespace, name, config, options, "")
-        if version := new["metadata"].get("resourceVersion"):
-            check_integer(version)
+        parse_uint(new["metadata"].pop("resourceVersion", ""))
         strategy.wipe_system_fields(new["metadata"])
         await self._admit_create(new)
         # Who may not create learns it last, as from kube-apiserver.
@@ -297,21 +300,25 @@ class Store:
         reset = _RESET[subresource] if self.kind.status_subresource else frozenset[tuple[str, ...]]()
         return managedfields.Write(options.field_manager, self.kind.api_version, subresource, self._now(), reset)
 
-    def check_uid(self, new: Object, live: Object) -> None:
-        """A PUT for another uid: raises Conflict (a patch's uid is a field error instead, wire.md 3.8)."""
+    def check_uid(self, new: Object, live: Object, *, dry_run: bool) -> None:
+        """A PUT for another uid: raises Conflict (a patch's uid is a field error instead, wire.md 3.8). A dry run does
+        not get as far as the storage, which knows the whole key."""
         wanted, meta = new["metadata"].get("uid"), live["metadata"]
         if wanted and wanted != meta["uid"]:
-            key = self._key(meta.get("namespace", ""), meta["name"])
+            key = self._key(meta.get("namespace", ""), meta["name"]).removeprefix(self._root if dry_run else "")
             text = f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: "
             text += f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {meta['uid']}"
             raise errors.Conflict.of(self.kind.resource, meta["name"], text)
 
     def _finish(self, new: Object, live: Object, subresource: str) -> Object:
         """Checks the resourceVersion that the change is based on, then the rules of the endpoint."""
-        wanted = new["metadata"].get("resourceVersion")
-        if wanted and wanted != live["metadata"]["resourceVersion"]:
-            check_integer(wanted)
-            raise errors.Conflict.of(self.kind.resource, live["metadata"]["name"])
+        name, resource = live["metadata"]["name"], self.kind.resource
+        wanted = parse_uint(new["metadata"].get("resourceVersion") or "")
+        if not wanted:
+            fault = errors.invalid("metadata.resourceVersion", 0, "must be specified for an update")
+            raise errors.Invalid.of(resource, name, [fault], self.kind.plural)
+        if wanted != int(live["metadata"]["resourceVersion"]):
+            raise errors.Conflict.of(resource, name)
         new = strategy.before_update(self.kind, new, live, subresource)
         return managedfields.restore_times_if_unchanged(live, new)
 

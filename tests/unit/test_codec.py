@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from apiserver.machinery import codec
-from apiserver.machinery.codec import Decoded, Refused
+from apiserver.machinery.codec import Decoded
 from apiserver.machinery.errors import APIError, BadRequest, Object, UnsupportedMediaType
 from apiserver.machinery.kind import Kind
 
@@ -39,8 +39,6 @@ def decode(data: bytes, content_type: str = JSON) -> Decoded:
 def refused(data: bytes, content_type: str = JSON) -> APIError:
     try:
         decode(data, content_type)
-    except Refused as refusal:
-        return refusal.error
     except APIError as error:
         return error
     raise AssertionError("it was accepted")
@@ -118,30 +116,39 @@ def test_malformed_yaml(data: bytes, text: str) -> None:
     assert refused(data, YAML).message == UNRECOGNIZED + text
 
 
-@pytest.mark.parametrize("version", ['"example.com/v2"', '""', "null"])
-def test_other_version(version: str) -> None:
-    """A version that is not served is refused; its fields are unknown."""
-    data = f'{{"apiVersion":{version},"kind":"Probe","metadata":{{"name":"a"}},"spec":{{"enum":"a"}}}}'.encode()
-    with pytest.raises(Refused) as caught:
-        decode(data)
+@pytest.mark.parametrize(
+    ("version", "shown"),
+    [('"example.com/v2"', "example.com/v2"), ('""', ""), ('"/"', ""), ('"/v1"', "v1"), ('"other/v1"', "other/v1")],
+)
+def test_other_version(version: str, shown: str) -> None:
+    """A version that is not served is refused, in the form that Go gives it."""
+    obj = decode(f'{{"apiVersion":{version},"kind":"Probe","metadata":{{"name":"a"}}}}'.encode()).tree
+    with pytest.raises(BadRequest) as caught:
+        codec.check_version(PROBE, obj)
 
-    shown = version.strip('"').replace("null", "")
-    assert caught.value.error.message == (
-        f"the API version in the data ({shown}) does not match the expected API version (example.com/v1)"
+    expected = "does not match the expected API version (example.com/v1)"
+    assert caught.value.message == f"the API version in the data ({shown}) {expected}"
+
+
+def test_no_version() -> None:
+    """A version that is null cannot be read at all."""
+    assert refused(b'{"apiVersion":null,"kind":"Probe"}').message == (
+        'Probe in version "" cannot be handled as a Probe: '
+        ".apiVersion accessor error: <nil> is of the type <nil>, expected string"
     )
-    assert caught.value.error.code == 400
-    assert caught.value.faults == ['unknown field "spec"']
 
 
-def test_other_kind() -> None:
-    """Another kind is a 422 in that kind's name."""
-    status = refused(body(kind="ProbeList")).to_status()
+def test_what_has_no_schema() -> None:
+    """In a version of the group that is not served everything is unknown; of another kind or group nothing is, but in
+    metadata."""
 
-    assert status["message"] == (
-        'ProbeList.example.com "a" is invalid: kind: Invalid value: "ProbeList": must be Probe'
-    )
-    assert status["details"]["kind"] == "ProbeList"
-    assert status["code"] == 422
+    def faults(version: str, kind: str) -> list[str]:
+        tree = {"apiVersion": version, "kind": kind, "metadata": {"x": 1}, "spec": {"zz": 1}}
+        return decode(orjson.dumps(tree)).faults
+
+    assert faults("example.com/v2", "Probe") == ['unknown field "metadata.x"', 'unknown field "spec"']
+    assert faults("example.com/v1", "Other") == ['unknown field "metadata.x"']
+    assert faults("other/v1", "Probe") == ['unknown field "metadata.x"']
 
 
 @pytest.mark.parametrize("meta", [None, {}])
@@ -162,14 +169,6 @@ def test_empty_metadata_members() -> None:
     meta = {"name": "a", "labels": {}, "finalizers": [], "resourceVersion": "", "managedFields": []}
 
     assert decode(body(metadata=meta)).tree["metadata"] == {"name": "a"}
-
-
-def test_null_labels() -> None:
-    """A null label or annotation is empty text."""
-    meta = {"name": "a", "labels": {"x": None}, "annotations": {"y": None, "z": "1"}}
-
-    decoded = decode(body(metadata=meta)).tree["metadata"]
-    assert decoded == {"name": "a", "labels": {"x": ""}, "annotations": {"y": "", "z": "1"}}
 
 
 WRONG_METADATA: list[tuple[Any, str]] = [
@@ -224,15 +223,16 @@ def test_managed_fields_are_not_looked_into() -> None:
 
 
 def test_unknown_fields() -> None:
-    """Unknown fields are dropped and reported: the object's sorted, then metadata's."""
-    decoded = decode(body(spec={"enum": "a", "zz": 1, "aa": 2}, metadata={"name": "a", "foo": 1}, more=1))
+    """Unknown fields are dropped and reported, each sorted: metadata's, then the object's."""
+    decoded = decode(body(spec={"enum": "a", "zz": 1, "aa": 2}, metadata={"name": "a", "foo": 1, "bar": 1}, more=1))
 
     assert decoded.tree["spec"] == {"enum": "a", "size": 3}
     assert decoded.faults == [
+        'unknown field "metadata.bar"',
+        'unknown field "metadata.foo"',
         'unknown field "more"',
         'unknown field "spec.aa"',
         'unknown field "spec.zz"',
-        'unknown field "metadata.foo"',
     ]
 
 
@@ -300,9 +300,15 @@ def test_media_types(content_type: str) -> None:
     assert decode(body(spec={"enum": "a"}), content_type).tree["spec"]["enum"] == "a"
 
 
-@pytest.mark.parametrize("content_type", ["text/json", "application/vnd.kubernetes.protobuf", "application/x-www-form"])
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        *("text/json", "application/vnd.kubernetes.protobuf", "application/x-www-form", "application/json, text/plain"),
+        *("application/json;x", "application/json;=", "application/json;a=b;A=c", 'application/json;a="b'),
+    ],
+)
 def test_other_media_types(content_type: str) -> None:
-    """Anything else is a 415."""
+    """Anything else is a 415, and so is what is no media type."""
     with pytest.raises(UnsupportedMediaType) as caught:
         decode(body(), content_type)
 
@@ -327,14 +333,30 @@ def test_deep_json() -> None:
 
 
 def test_dedup_owners() -> None:
-    """Owner references that repeat an earlier one are dropped; the warning names the uid of each."""
-    owners = [{"uid": uid, "name": name} for uid, name in (("1", "a"), ("1", "a"), ("1", "b"), ("2", "c"), ("1", "a"))]
+    """Owner references that occurred before are dropped; the warning names their uids."""
+    owners = [{"uid": uid, "name": name} for uid, name in (("1", "a"), ("1", "b"), ("2", "c"), ("1", "a"), ("2", "c"))]
     meta: Object = {"ownerReferences": owners}
 
-    assert codec.dedup_owners(meta) == (
+    assert codec.dedup_owners(meta, codec.REPEATED_OWNERS) == [
         ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may "
-        "reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: 1, 1"
-    )
+        "reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: 1, 2"
+    ]
     assert [owner["name"] for owner in meta["ownerReferences"]] == ["a", "b", "c"]
-    assert codec.dedup_owners(meta) == ""
-    assert codec.dedup_owners({}) == ""
+    assert codec.dedup_owners(meta, codec.REPEATED_OWNERS) == []
+    assert codec.dedup_owners({}, codec.REPEATED_OWNERS) == []
+
+
+def test_zero_values_in_metadata() -> None:
+    """Below metadata's own members, a null stands for its type's zero value, also as a label."""
+    meta = {"name": "a", "labels": {"x": None}, "finalizers": [None], "annotations": None, "managedFields": []}
+
+    assert decode(body(metadata=meta)).tree["metadata"] == {"name": "a", "labels": {"x": ""}, "finalizers": [""]}
+
+
+def test_whole_numbers() -> None:
+    """A whole number is an integer however it is written; one beyond 64 bits is none."""
+    assert decode(body(spec={"enum": "a", "size": 2.0})).tree["spec"]["size"] == 2
+    assert decode(body(metadata={"generation": 1e3})).faults == []
+    head = b'{"apiVersion":"example.com/v1","kind":"Probe","spec":{"size":'
+    assert type(decode(head + b"9223372036854775807}}").tree["spec"]["size"]) is int
+    assert type(decode(head + b"9223372036854775808}}").tree["spec"]["size"]) is float

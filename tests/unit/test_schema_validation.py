@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from apiserver.machinery.errors import Object
-from apiserver.machinery.schema import is_date_time, validate
+from apiserver.machinery.schema import is_date_time, validate, validate_distinct
 
 SPEC: Object = {
     "type": "object",
@@ -56,7 +56,8 @@ WHOLE: Object = {"type": "object", "properties": {"spec": SPEC}}
 
 
 def found(spec: Any) -> list[str]:
-    return [f"{fault.reason} {fault}" for fault in validate({"spec": spec}, WHOLE)]
+    tree = {"spec": spec}
+    return [f"{fault.reason} {fault}" for check in (validate, validate_distinct) for fault in check(tree, WHOLE)]
 
 
 def body(field: str, text: str, value: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel, Field, model_validator
 
-from apiserver.machinery.errors import Conflict, FieldError, Invalid, Object, invalid
+from apiserver.machinery.errors import Conflict, FieldError, InternalError, Invalid, Object, invalid
 from apiserver.machinery.kind import Kind, Scale
 from apiserver.machinery.strategy import (
     DeleteOptions,
@@ -181,7 +181,7 @@ def test_spec_change_is_a_new_generation() -> None:
 
 def test_change_without_status_subresource() -> None:
     """For a kind without /status everything but metadata counts."""
-    new = {**live(), "status": {"replicas": 2}}
+    new = {**live(), "kind": "Gadget", "status": {"replicas": 2}}
 
     assert before_update(GADGET, copy.deepcopy(new), live())["metadata"]["generation"] == 3
 
@@ -381,3 +381,30 @@ def test_is_finalized() -> None:
     assert is_finalized(live(deletionTimestamp=NOW, finalizers=[]))
     assert not is_finalized(live(deletionTimestamp=NOW, finalizers=["x"]))
     assert not is_finalized(live())
+
+
+def test_another_kind() -> None:
+    """An object that says it is something else is refused in that something's name, for nothing else."""
+    with pytest.raises(Invalid) as caught:
+        created({**widget(), "apiVersion": "other/v1", "kind": "Other", "spec": 5})
+
+    assert caught.value.message == (
+        'Other.other "a" is invalid: [kind: Invalid value: "Other": must be Widget, '
+        'apiVersion: Invalid value: "other/v1": must be example.com/v1]'
+    )
+    with pytest.raises(InternalError):
+        created({**widget(), "apiVersion": ""})
+
+
+def test_status_faults() -> None:
+    """/status looks at status alone, and its messages do not name it."""
+    new = {**live(), "spec": 5, "status": {"replicas": "x"}}
+    with pytest.raises(Invalid) as caught:
+        before_update(WIDGET, new, live(), "status")
+
+    field, text = "status.replicas", 'Invalid value: "string": replicas in body must be of type integer: "string"'
+    assert caught.value.details is not None
+    assert {"reason": "FieldValueTypeInvalid", "field": field, "message": text} in caught.value.details["causes"]
+    with pytest.raises(Invalid) as caught:
+        before_update(WIDGET, {**live(), "status": 5}, live(), "status")
+    assert 'status: Invalid value: "integer":  in body must be of type object: "integer"' in caught.value.message

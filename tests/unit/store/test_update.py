@@ -125,14 +125,16 @@ async def test_check_uid(store: Store) -> None:
     live = (await store.create(widget())).object
     other = {**live, "metadata": {**live["metadata"], "uid": "x"}}
     with pytest.raises(errors.Conflict) as caught:
-        store.check_uid(other, live)
+        store.check_uid(other, live, dry_run=False)
 
     assert caught.value.message == (
         'Operation cannot be fulfilled on widgets.example.com "a": StorageError: invalid object, Code: 4, '
         "Key: /registry/example.com/widgets/ns/a, ResourceVersion: 0, AdditionalErrorMsg: "
         f"Precondition failed: UID in precondition: x, UID in object meta: {live['metadata']['uid']}"
     )
-    store.check_uid(live, live)
+    with pytest.raises(errors.Conflict, match=r"Key: /example\.com/widgets/ns/a, "):
+        store.check_uid(other, live, dry_run=True)
+    store.check_uid(live, live, dry_run=False)
 
 
 class StaleReads(SQLiteStorage):
