@@ -201,6 +201,22 @@ def test_page_of_the_repository_comes_out(pods: list[Pod], folder: Path, reposit
     assert pod.get("/missing").status_code == 404
     assert pod.get("/").text == "<h1>second</h1>"
     assert ready(pod)
+    assert strays() == []
+
+
+def strays() -> list[Path]:
+    """What nginx, where it runs as a user of its own, has left in folders that anybody may write to and that are no
+    volumes of its: its container's root is read only."""
+    folders = map(Path, ("/tmp", "/var/tmp", "/dev/shm", "/run/lock"))
+    entries = [entry for folder in folders if folder.is_dir() for entry in folder.iterdir()]
+    return [entry for entry in entries if _owner(entry) == int(USER)]
+
+
+def _owner(path: Path) -> int:
+    try:
+        return path.lstat().st_uid
+    except FileNotFoundError:
+        return -1
 
 
 def test_branch_is_served(pods: list[Pod], folder: Path, repository: Repository) -> None:
