@@ -32,14 +32,18 @@ _JSON = "application/json"
 
 class ClientError(Exception):
     """A call that failed. `status` is the HTTP code, or 0 when no server answered; `reason` is Status.reason;
-    `retry_after` is for how many seconds the server asked not to be asked again."""
+    `retry_after` is for how many seconds the server asked not to be asked again; `causes` are the reasons of
+    Status.details.causes."""
 
-    def __init__(self, status: int, reason: str, message: str, retry_after: float = 0.0) -> None:
+    def __init__(
+        self, status: int, reason: str, message: str, retry_after: float = 0.0, causes: frozenset[str] = frozenset()
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason
         self.message = message
         self.retry_after = retry_after
+        self.causes = causes
 
 
 class Client:
@@ -235,7 +239,8 @@ def _refusal(response: aiohttp.ClientResponse, body: bytes) -> ClientError:
     # The form with a date is no Kubernetes server's.
     seconds = response.headers.get("Retry-After", "")
     wait = float(seconds) if seconds.isdecimal() and len(seconds) < 5 else 0.0
-    return ClientError(response.status, answer.get("reason", ""), message, wait)
+    causes = frozenset(cause.get("reason", "") for cause in (answer.get("details") or {}).get("causes") or ())
+    return ClientError(response.status, answer.get("reason", ""), message, wait, causes)
 
 
 def _one_line(text: str) -> str:

@@ -24,7 +24,7 @@ from reconciler.ratelimit import Buckets
 
 _log = logging.getLogger(__name__)
 
-Action = Literal["unchanged", "created", "updated", "contested", "taken", "leftover", "refused"]
+Action = Literal["unchanged", "created", "updated", "contested", "taken", "leftover", "refused", "ending"]
 
 POSTPONED = 5.0
 """Seconds after which a contested child may be put right again."""
@@ -42,7 +42,7 @@ class Cluster(Protocol):
 class Outcome:
     """The child as it is now ({}: there is none), and what was done. "taken": it is somebody else's; "leftover": it
     belongs to an earlier owner of the same name; "refused": the cluster does not accept it, and says why; "contested":
-    somebody else keeps changing it, so it waits."""
+    somebody else keeps changing it, so it waits; "ending": its namespace is being deleted."""
 
     child: Object
     action: Action
@@ -80,6 +80,8 @@ class Dependents:
                 return Outcome(live, "contested")
             return Outcome(await self._apply(desired, force=True), action)
         except ClientError as error:
+            if "NamespaceTerminating" in error.causes:
+                return Outcome({}, "ending")
             if not _is_refusal(error):
                 raise
             return Outcome(self.cache.get(key_of(desired), {}), "refused", error)

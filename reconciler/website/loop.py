@@ -1,7 +1,7 @@
 """The Website controller at work: informers -> queue -> reconcile."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -69,6 +69,8 @@ async def reconcile(key: str, world: World) -> float | None:
     deployment = await world.deployments.ensure(_wanted_deployment(website, world), website)
     service = await world.services.ensure(desired_service(website), website)
     outcomes = (deployment, service)
+    if any(outcome.action == "ending" for outcome in outcomes):
+        return None
     for dependents, outcome in zip((world.deployments, world.services), outcomes, strict=True):
         if outcome.action == "leftover":
             await _remove(dependents, outcome.child, world)
@@ -96,7 +98,7 @@ _NOTES: dict[Action, tuple[EventType, str]] = {
 }
 
 
-def _record(website: Object, outcomes: Iterable[Outcome], failure: tuple[str, str] | None, recorder: Recorder) -> None:
+def _record(website: Object, outcomes: Sequence[Outcome], failure: tuple[str, str] | None, recorder: Recorder) -> None:
     """Says what was done, and each time what could not be done."""
     for action, (kind, sentence) in _NOTES.items():
         if done := [str(outcome) for outcome in outcomes if outcome.action == action]:
@@ -105,7 +107,7 @@ def _record(website: Object, outcomes: Iterable[Outcome], failure: tuple[str, st
         recorder.record(website, "Warning", failure[0], "Apply", failure[1])
 
 
-def _failure(outcomes: Iterable[Outcome]) -> tuple[str, str] | None:
+def _failure(outcomes: Sequence[Outcome]) -> tuple[str, str] | None:
     """Reason and sentence, for the conditions, of the first child that is not what it must be."""
     for outcome, kind in zip(outcomes, ("Deployment", "Service"), strict=True):
         if outcome.error is not None:
@@ -164,13 +166,12 @@ async def _write_status(website: Object, seen: Seen, world: World) -> None:
 
 
 def _record_turn(before: Object, after: Object, recorder: Recorder) -> None:
-    """Says that a Website has become ready, or degraded."""
-    kinds: dict[str, EventType] = {"Ready": "Normal", "Degraded": "Warning"}
-    for condition, kind in kinds.items():
-        now = found(after, condition)
-        if now["status"] == "True" and found(before, condition).get("status") != "True":
-            reason = condition if condition == "Ready" else now["reason"]
-            recorder.record(after, kind, reason, "Observe", now["message"])
+    """Says that a Website has become ready, or degraded, or so for another reason."""
+    ready, degraded = found(after, "Ready"), found(after, "Degraded")
+    if ready["status"] == "True" and found(before, "Ready").get("status") != "True":
+        recorder.record(after, "Normal", "Ready", "Observe", ready["message"])
+    if degraded["status"] == "True" and found(before, "Degraded").get("reason") != degraded["reason"]:
+        recorder.record(after, "Warning", degraded["reason"], "Observe", degraded["message"])
 
 
 def build(context: Context) -> Callable[[], Awaitable[None]]:

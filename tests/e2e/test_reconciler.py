@@ -55,6 +55,28 @@ def test_children_go_with_the_website(kubectl: Kubectl) -> None:
     eventually(lambda: _gone(kubectl), SOON, "both children are gone")
 
 
+def test_recreated_website_has_children_of_its_own(kubectl: Kubectl) -> None:
+    """A Website that is deleted and created again at once gets new children, whatever becomes of the old ones."""
+    create(kubectl)
+    eventually(lambda: _exists(kubectl), SOON)
+    kubectl("delete", "website", "kubia")
+    uid = create(kubectl)["metadata"]["uid"]
+
+    def owned() -> bool:
+        found = kubectl.run("get", "deployment/kubia-website", "service/kubia-website", "-o", "json")
+        items = orjson.loads(found.out)["items"] if found.code == 0 else []
+        return [item["metadata"]["ownerReferences"][0]["uid"] for item in items] == [uid, uid]
+
+    eventually(owned, SOON, "both children belong to the new Website")
+
+
+def test_namespace_goes_with_its_websites(kubectl: Kubectl) -> None:
+    """A namespace with Websites and their children can be deleted; nobody makes them again."""
+    create(kubectl)
+    eventually(lambda: _exists(kubectl), SOON)
+    kubectl("delete", "namespace", kubectl.namespace, f"--timeout={SOON:.0f}s", timeout=SOON + 5)
+
+
 def test_foreground_deletion_waits_for_the_children(kubectl: Kubectl) -> None:
     """With --cascade=foreground the Website goes last."""
     create(kubectl)

@@ -110,16 +110,19 @@ async def test_requests_are_counted(connected: Connect, tmp_path: Path) -> None:
 
 
 async def test_refusal_carries_the_status(connected: Connect) -> None:
-    """Code, reason and message of a Status come out as they are."""
+    """Code, reason, message and causes of a Status come out as they are."""
 
     async def handler(_: web.BaseRequest) -> web.Response:
-        return web.json_response({"kind": "Status", "reason": "Conflict", "message": "too late"}, status=409)
+        details = {"causes": [{"reason": "FieldManagerConflict", "field": ".spec"}]}
+        status = {"kind": "Status", "reason": "Conflict", "message": "too late", "details": details}
+        return web.json_response(status, status=409)
 
     async with connected(handler) as client:
         with pytest.raises(ClientError) as caught:
             await client.post("/api/v1/x", {})
 
     assert (caught.value.status, caught.value.reason, caught.value.message) == (409, "Conflict", "too late")
+    assert caught.value.causes == {"FieldManagerConflict"}
 
 
 @pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("Wed, 21 Oct 2026 07:28:00 GMT", 0.0), ("", 0.0)])

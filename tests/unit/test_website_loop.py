@@ -268,6 +268,17 @@ async def test_events_tell_the_story() -> None:
         assert await told() == [("Warning", "ApplyFailed", "The Service is refused: no")]
 
 
+async def test_namespace_that_is_being_deleted() -> None:
+    """Children cannot come back there, and the Website goes soon: nothing is said, and nothing tried again."""
+    cluster, store = await made()
+    del cluster.objects[SERVICE]
+    causes = frozenset({"NamespaceTerminating"})
+    cluster.refusals[SERVICE] = ClientError(403, "Forbidden", "it is being terminated", causes=causes)
+
+    assert await reconcile("ns/kubia", world(cluster, store)) is None
+    assert store.writes == []
+
+
 async def test_website_that_is_going_is_left_alone() -> None:
     """A Website with a deletionTimestamp gets nothing any more: the garbage collector removes its children."""
     going = merged(website(), {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}})
