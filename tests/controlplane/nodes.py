@@ -42,4 +42,5 @@ class Nodes(AbstractContextManager["Nodes"]):
 
     def _run(self, name: str, *flags: str) -> None:
         log = self._cluster.directory / "log" / f"{name}.log"
-        self._processes.append(Process(name, [self._cluster.binaries / name, *flags], log))
+        command: list[str | Path] = [self._cluster.binaries / name, *flags, *self._cluster.flags.get(name, ())]
+        self._processes.append(Process(name, command, log))

@@ -1,0 +1,100 @@
+"""Results as Markdown."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from bench.comparison import Spread
+from bench.markdown import facts as facts_list
+from bench.markdown import table
+from bench.reconcile.contenders import KOPF, OURS, RUNTIME, WORKERS
+from bench.reconcile.race import CONNECTIONS, Outcome
+
+REQUESTS_GOAL, KOPF_GOAL, RUNTIME_GOAL = 4.0, 5.0, 1.0
+_NAMES = (OURS, KOPF, RUNTIME)
+Value = Callable[[Outcome], float]
+
+_SETTING = f"""\
+Websites are created at once, by {CONNECTIONS} connections to kube-apiserver; each becomes the same Deployment and \
+Service, whoever makes them. This server keeps Websites in an etcd of its own and is registered with the aggregator; \
+for the other two they are a custom resource of kube-apiserver. Each runs in a fresh cluster, one after the other: \
+etcd without fsync, kube-apiserver, kube-controller-manager and kube-scheduler without a limit of their own on \
+requests, one node that kwok plays. This server and controller-runtime reconcile {WORKERS} at a time, \
+controller-runtime without client-go's own limit of requests; Kopf has its defaults and runs all handlers at once. \
+Children of Kopf and of this server are made by server-side apply, those of controller-runtime by CreateOrUpdate, as \
+the books of each teach.
+
+Times are seconds from the first create. Requests are those that kube-apiserver has answered to the contender, as \
+its audit log has them: reads, writes, reviews and Events, without watches. CPU is that of the contender's process; \
+this server's includes serving the Websites. Memory is its resident memory at its highest. Given are the median and, \
+in parentheses, the lowest and the highest of the rounds.
+"""
+
+_ROWS: tuple[tuple[str, Value, str], ...] = (
+    ("all Websites created, s", lambda each: each.created, "{:.1f}"),
+    ("all children exist, s", lambda each: each.children, "{:.1f}"),
+    ("all Websites Ready, s", lambda each: each.ready, "{:.1f}"),
+    ("requests per Website", lambda each: each.requests_each, "{:.2f}"),
+    ("CPU per Website, ms", lambda each: each.cpu_ms, "{:.1f}"),
+    ("CPU of kube-apiserver per Website, ms", lambda each: each.kube_apiserver_cpu_ms, "{:.1f}"),
+    ("memory, MiB", lambda each: each.peak_mib, "{:.0f}"),
+)
+
+
+def line(outcome: Outcome) -> str:
+    """All figures of one run."""
+    return ", ".join(f"{name} {form.format(value(outcome))}" for name, value, form in _ROWS)
+
+
+def markdown(facts: Mapping[str, str], outcomes: Sequence[Outcome]) -> str:
+    """The whole of reconcile.md."""
+    names = [name for name in _NAMES if any(each.contender == name for each in outcomes)]
+    rows = [[text, *(_cell(outcomes, name, value, form) for name in names)] for text, value, form in _ROWS]
+    parts = [
+        f"# {outcomes[0].websites:,} Websites at once",
+        "Made by `make bench-reconcile`; the raw figures are in the JSON file beside this one.",
+        facts_list(facts),
+        _SETTING,
+        table(["", *names], rows),
+        "## Goals",
+        _goals(outcomes) if len(names) == len(_NAMES) else "Not all have been measured.",
+        "## Requests, of a whole run",
+        *(f"{name}: {_requests(outcomes, name)}." for name in names),
+    ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _spread(outcomes: Sequence[Outcome], name: str, value: Value) -> Spread:
+    return Spread.of([value(each) for each in outcomes if each.contender == name])
+
+
+def _cell(outcomes: Sequence[Outcome], name: str, value: Value, form: str) -> str:
+    found = _spread(outcomes, name, value)
+    return f"{form.format(found.median)} ({form.format(found.low)}–{form.format(found.high)})"
+
+
+def _goals(outcomes: Sequence[Outcome]) -> str:
+    rows = [_goal("requests per Website", _spread(outcomes, OURS, lambda each: each.requests_each).median, None)]
+    for peer, goal in ((KOPF, KOPF_GOAL), (RUNTIME, RUNTIME_GOAL)):
+        for what, value in (("children", _children), ("Ready", _ready)):
+            times = _spread(outcomes, peer, value).median / _spread(outcomes, OURS, value).median
+            rows.append(_goal(f"times faster than {peer}, until {what}", times, goal))
+    return table(["", "measured", "goal", "reached"], rows)
+
+
+def _children(outcome: Outcome) -> float:
+    return outcome.children
+
+
+def _ready(outcome: Outcome) -> float:
+    return outcome.ready
+
+
+def _goal(text: str, found: float, at_least: float | None) -> list[str]:
+    """At most REQUESTS_GOAL where there is no least; a few requests of a whole run are none of a Website's."""
+    if at_least is None:
+        return [text, f"{found:.2f}", f"at most {REQUESTS_GOAL:g}", "yes" if round(found, 2) <= REQUESTS_GOAL else "no"]
+    return [text, f"{found:.2f}", f"at least {at_least:g}", "yes" if found >= at_least else "no"]
+
+
+def _requests(outcomes: Sequence[Outcome], name: str) -> str:
+    last = [each for each in outcomes if each.contender == name][-1]
+    return ", ".join(f"{what} {count:,}" for what, count in last.requests.items())

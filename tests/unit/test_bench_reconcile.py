@@ -1,0 +1,74 @@
+"""The comparison of reconcilers: its figures, and that all are asked for the same."""
+
+import os
+from pathlib import Path
+
+import orjson
+import pytest
+
+from apiserver.settings import Settings
+from bench.machine import cpu_seconds, peak_mib, resident_mib
+from bench.reconcile.cluster import Audit
+from bench.reconcile.contenders import KOPF, OURS, RUNTIME, children
+from bench.reconcile.race import Outcome
+from bench.reconcile.report import markdown
+from reconciler.website.children import desired_deployment, desired_service, options
+
+
+def _outcome(contender: str, seconds: float, requests: int) -> Outcome:
+    return Outcome(contender, 100, 1.0, seconds, 2 * seconds, {"create events": requests}, 3.0, 50.0, 100.0)
+
+
+def test_goals_are_of_medians() -> None:
+    """Times are compared by the medians of the rounds; four requests for each Website are enough, five are not."""
+    ours = [_outcome(OURS, seconds, 400) for seconds in (10.0, 20.0, 90.0)]
+    others = [_outcome(KOPF, 110.0, 500), _outcome(RUNTIME, 19.0, 400)]
+    text = markdown({}, [*ours, *others])
+    assert "| requests per Website | 4.00 | at most 4 | yes |" in text
+    assert "| times faster than Kopf, until children | 5.50 | at least 5 | yes |" in text
+    assert "| times faster than controller-runtime, until Ready | 0.95 | at least 1 | no |" in text
+    assert "| requests per Website | 5.00 | at most 4 | no |" in markdown({}, [_outcome(OURS, 1.0, 500), *others])
+
+
+def test_peers_make_the_same_children() -> None:
+    """The template, filled in, is what this reconciler applies, but for the ownerReference."""
+    metadata, repo = {"name": "kubia", "namespace": "default", "uid": "u"}, "https://example.com/site.git"
+    site = {"metadata": metadata, "spec": {"gitRepo": repo, "replicas": 1}}
+    text = orjson.dumps(children()).decode()
+    for mark, value in (("@NAMESPACE@", "default"), ("@NAME@", "kubia"), ("@REPO@", repo)):
+        text = text.replace(mark, value)
+    wanted = {
+        "deployment": desired_deployment(site, options(Settings.load(["--standalone"]))),
+        "service": desired_service(site),
+    }
+    for child in wanted.values():
+        assert child["metadata"].pop("ownerReferences")
+    assert orjson.loads(text) == wanted
+
+
+def test_requests_are_those_of_the_contender(tmp_path: Path) -> None:
+    """Of the audit log: its user's, from the start on, watches and what came before excepted, with subresources."""
+    audit = Audit(tmp_path / "audit", "me", "websites")
+    log = Path(audit.flags[1].partition("=")[2])
+
+    def line(user: str, verb: str, at: str, **subject: str) -> bytes:
+        event = {"user": {"username": user}, "verb": verb, "requestReceivedTimestamp": at, "objectRef": subject}
+        return orjson.dumps(event) + b"\n"
+
+    log.write_bytes(
+        line("me", "create", "2026-01-01T00:00:01.000000Z", resource="events")
+        + line("me", "create", "2026-01-01T00:00:02.000000Z", resource="events")
+        + line("me", "patch", "2026-01-01T00:00:03.000000Z", resource="websites", subresource="status")
+        + line("me", "watch", "2026-01-01T00:00:03.000000Z", resource="events")
+        + line("other", "create", "2026-01-01T00:00:03.000000Z", resource="events")
+    )
+    assert audit.requests("2026-01-01T00:00:02.000000Z") == {"create events": 1, "patch websites/status": 1}
+
+
+def test_a_process_is_measured() -> None:
+    """Its CPU goes on, its memory was never higher than at its peak."""
+    before = cpu_seconds(os.getpid())
+    while cpu_seconds(os.getpid()) == before:
+        pass
+    assert peak_mib(os.getpid()) >= resident_mib(os.getpid()) > 0
+    assert cpu_seconds(os.getpid()) == pytest.approx(sum(os.times()[:4]), abs=0.1)
