@@ -115,7 +115,7 @@ class _Run:
         except orjson.JSONDecodeError:
             pass
         try:
-            return [self._value(orjson.loads(line)) for line in text.splitlines()]
+            return _without_chance([self._value(orjson.loads(line)) for line in text.splitlines()])
         except orjson.JSONDecodeError:
             text = _YAML_AGE.sub("AGE", self._neutral(text))
             return re.sub(r'resourceVersion: "\d+"', "resourceVersion: RV", text)
@@ -151,6 +151,13 @@ def _headers(headers: httpx.Headers) -> dict[str, list[str]]:
     names = {name for name in headers if name not in _OWN_HEADERS and not name.startswith("x-kubernetes-pf-")}
     values = {name: sorted(set(headers.get_list(name, split_commas=True))) for name in names}
     return values | ({"audit-id": ["ID"]} if "audit-id" in headers else {})
+
+
+def _without_chance(events: list[Any]) -> Any:
+    """A watch that has said how far it is may say so again before it ends, or not."""
+    bookmarks = [isinstance(event, dict) and event.get("type") == "BOOKMARK" for event in events]
+    kept = [event for number, event in enumerate(events) if not (bookmarks[number] and any(bookmarks[:number]))]
+    return kept[0] if len(kept) == 1 else kept
 
 
 def _owner(entry: Any) -> tuple[str, ...]:
