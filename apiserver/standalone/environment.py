@@ -23,6 +23,9 @@ from apiserver.standalone.kinds import HOST_KINDS, NAMESPACES
 from apiserver.standalone.kubeconfig import admin_kubeconfig
 from storage.interface import Storage
 
+# A cluster's collector hears of a change later than the client that made it, who sees what it waits for.
+_COLLECTOR_LAG = 0.5
+
 
 @asynccontextmanager
 async def environment(settings: Settings, storage: Storage) -> AsyncIterator[Environment]:
@@ -72,7 +75,7 @@ def _tasks(reload: Task, stores: Stores) -> Sequence[Task]:
     return [
         partial(namespaces.ensure_initial, ours),
         namespaces.NamespaceController(ours, every).run,
-        GarbageCollector(every).run,
+        GarbageCollector(every, _COLLECTOR_LAG).run,
         EventMirror(stores["events.k8s.io", "v1", "events"], stores["", "v1", "events"]).run,
         reload,
     ]

@@ -36,8 +36,9 @@ class GarbageCollector:
     """`_dependents`: uid of an owner -> queue keys of the objects that refer to it, as far as the informers have seen.
     Queue keys are `<resource>:<namespace>/<name>`."""
 
-    def __init__(self, stores: Sequence[Store]) -> None:
-        """`stores`: every kind served, owners and dependents."""
+    def __init__(self, stores: Sequence[Store], lag: float = 0.0) -> None:
+        """`stores`: every kind served, owners and dependents. `lag`: seconds after which a change is looked at."""
+        self._lag = lag
         self._stores = {str(store.kind.resource): store for store in stores}
         self._resources = {(store.kind.api_version, store.kind.kind): name for name, store in self._stores.items()}
         self._informers = {name: Informer(StoreSource(store), f"gc {name}") for name, store in self._stores.items()}
@@ -62,7 +63,7 @@ class GarbageCollector:
         if new is not None:
             self._link(resource, new)
             if old is None or _matters(old) != _matters(new):
-                self._queue.add(f"{resource}:{key_of(new)}")
+                self._queue.add_after(f"{resource}:{key_of(new)}", self._lag)
 
     def _forget(self, resource: str, old: Object, new: Object | None) -> None:
         """What was true of the old state only: its references, and its being there."""
