@@ -5,7 +5,7 @@ python -m tests.e2e.conformance.documentation     # writes its two tables again
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tests.e2e.conformance.differences import DIFFERENCES, OPENAPI, Difference
@@ -22,7 +22,11 @@ def rendered(text: str) -> str:
 
 
 def _steps(difference: Difference) -> str:
-    return "<br>".join(f"`{case}` {', '.join(map(str, steps))}" for case, steps in difference.steps.items())
+    return "<br>".join(f"`{case}` {_numbers(steps)}" for case, steps in difference.steps.items())
+
+
+def _numbers(steps: Sequence[int]) -> str:
+    return f"{steps[0]} to {steps[-1]}" if isinstance(steps, range) else ", ".join(map(str, steps))
 
 
 def _with_table(text: str, name: str, head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
