@@ -1,7 +1,7 @@
 """The watch cache: the storage contract over a Storage, with every key under one prefix in memory.
 
 Rules:
-1. `_items`, `_keys`, `_revision` and `_history` change in `_replace` and `_apply` only, which never await: whoever
+1. `_items`, `_runs`, `_revision` and `_history` change in `_replace` and `_apply` only, which never await: whoever
    reads several of them without an await in between sees one revision.
 2. A consistent read (`not_older_than=None`) asks the storage for its current revision, waits until the cache is there
    and answers from memory. One question serves all that waited when it was sent, and nobody who came later.
@@ -16,7 +16,6 @@ Rules:
 import asyncio
 import builtins
 import logging
-from bisect import bisect_left, insort
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from itertools import chain
@@ -35,6 +34,7 @@ from storage.interface import (
     Take,
     Unavailable,
 )
+from storage.runs import Runs
 
 FRESHNESS_DEADLINE = 2.7
 """Seconds that a read waits for the cache to reach a revision."""
@@ -133,8 +133,8 @@ class Cacher:
         self._prefix = prefix
         self._buffer = buffer
         self._items: dict[str, KeyValue] = {}
-        self._keys: list[str] = []
-        """The keys of `_items`, sorted."""
+        self._runs = Runs()
+        """The same, sorted."""
         self._revision = 0
         """Every event up to it is in `_items`; 0: nothing has been listed yet."""
         self._changed = 0
@@ -173,7 +173,7 @@ class Cacher:
 
     def count(self, prefix: str) -> int:
         """How many keys begin with `prefix`, from memory."""
-        return bisect_left(self._keys, prefix + LAST) - bisect_left(self._keys, prefix)
+        return self._runs.count(prefix, prefix + LAST)
 
     async def wait_ready(self) -> None:
         """Returns when `ready`."""
@@ -218,14 +218,11 @@ class Cacher:
     ) -> Page:
         if revision and not self._changed <= revision <= self._revision:
             page = await self._storage.list(prefix, start=start, limit=limit, revision=revision)
-            page.items = [self._shared(kv) for kv in page.items]
-            return page
+            return Page.of([self._shared(kv) for kv in page.items], page.revision, page.remaining)
         if not revision and (not_older_than != 0 or not self._revision):
             await self._be_fresh(not_older_than)
-        keys, items = self._keys, self._items
-        first, end = bisect_left(keys, max(prefix, start)), bisect_left(keys, prefix + LAST)
-        last = min(first + limit, end) if limit else end
-        return Page([items[key] for key in keys[first:last]], revision or self._revision, max(end - last, 0))
+        runs, remaining = self._runs.between(max(prefix, start), prefix + LAST, limit)
+        return Page(runs, revision or self._revision, remaining)
 
     async def put(self, key: str, value: bytes, expected: int) -> int:
         return await self._storage.put(key, value, expected)
@@ -326,7 +323,7 @@ class Cacher:
 
     def _replace(self, items: builtins.list[KeyValue], revision: int) -> None:
         self._items = {kv.key: self._shared(kv) for kv in items}
-        self._keys = sorted(self._items)
+        self._runs = Runs(list(self._items.values()))
         self._history = History(revision)
         self._changed = revision
         self._move(revision)
@@ -348,11 +345,10 @@ class Cacher:
         event.previous = self._shared(event.previous) if event.previous else None
         if event.kv is None:
             del self._items[key]
-            del self._keys[bisect_left(self._keys, key)]
+            self._runs.remove(key)
             return
-        if key not in self._items:
-            insort(self._keys, key)
         self._items[key] = event.kv
+        self._runs.put(event.kv)
 
     def _shared(self, kv: KeyValue) -> KeyValue:
         """The KeyValue that is in memory already, if it is of the same revision."""

@@ -123,7 +123,7 @@ class EtcdStorage:
         if not revision:
             require_reached(not_older_than, response.header.revision)
         items = [_key_value(kv) for kv in response.kvs]
-        return Page(items, revision or response.header.revision, response.count - len(items))
+        return Page.of(items, revision or response.header.revision, response.count - len(items))
 
     async def put(self, key: str, value: bytes, expected: int) -> int:
         write = rpc.RequestOp(request_put=rpc.PutRequest(key=key.encode(), value=value))

@@ -11,7 +11,7 @@ cannot be reached or did not answer in time: at most 3 s). Nothing else is raise
 
 from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 
 class StorageError(Exception):
@@ -101,13 +101,33 @@ class Progress:
     revision: int
 
 
-@dataclass(slots=True)
-class Page:
-    """A list's answer: `items` in key order, as of `revision`; `remaining` counts the keys of the range after them."""
+@dataclass(slots=True, eq=False)
+class Run:
+    """Neighbouring keys in order, never changed. `memo` as in KeyValue: a cache hands out the same Run while nothing in
+    it is written."""
 
     items: list[KeyValue]
+    memo: Any = field(default=None, repr=False)
+
+
+@dataclass(slots=True)
+class Page:
+    """A list's answer: `runs` in key order, none empty, as of `revision`; `remaining` counts the keys of the range
+    after them."""
+
+    runs: list[Run]
     revision: int
     remaining: int = 0
+
+    @classmethod
+    def of(cls, items: list[KeyValue], revision: int, remaining: int = 0) -> Self:
+        """With these items as its one run."""
+        return cls([Run(items)] if items else [], revision, remaining)
+
+    @property
+    def items(self) -> list[KeyValue]:
+        """Of all runs."""
+        return [kv for run in self.runs for kv in run.items]
 
 
 Take = Callable[[Batch], bool]

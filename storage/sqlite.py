@@ -120,7 +120,7 @@ class SQLiteStorage:
         require_reached(revision or not_older_than, self._revision)
         keys = max(prefix, start), range_end(prefix)
         (items, count), at = await self._read(revision, lambda db, at: revision_log.read_range(db, at, *keys, limit))
-        return Page(items, at, count - len(items))
+        return Page.of(items, at, count - len(items))
 
     async def put(self, key: str, value: bytes, expected: int) -> int:
         if len(value) > MAX_VALUE_BYTES:

@@ -1,23 +1,26 @@
 """One HTTP request to a resource, and the ways to answer it: pre-encoded bytes, straight to ASGI."""
 
 import asyncio
-import gzip
 import re
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 from apiserver.http.asgi import Connection, Headers, Receive, Scope, Send
 from apiserver.http.body import read_body
 from apiserver.http.negotiation import YAML, Format, negotiate, wants_pretty
-from apiserver.http.respond import format_of, send_bytes, send_status
+from apiserver.http.respond import format_of, send_parts, send_status
 from apiserver.machinery import codec
 from apiserver.machinery.encoding import encode_ordered, indent, to_yaml
 from apiserver.machinery.errors import APIError, BadRequest, Object, invalid
+from apiserver.machinery.pieces import Piece, gzipped
 from apiserver.machinery.request import RequestInfo, User, first
 
 _GZIP_FROM = 128 * 1024
+_GZIP_AT_ONCE = 512 * 1024
+"""Bytes that are compressed in a millisecond or two."""
 _LARGE = 64 * 1024
+_NEWLINE = Piece(b"\n")
 T = TypeVar("T")
 _WARNING_BUDGET, _WARNING_LIMIT = 4096, 256
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -98,22 +101,48 @@ class Exchange:
 
     async def reply(self, code: int, data: bytes) -> None:
         """Sends JSON bytes in the format that was asked for."""
-        media_type = self.format.media_type
-        if media_type == YAML:
-            data = await off_loop(to_yaml, data)
-        elif self._pretty:
-            data = await off_loop(indent, data)
-        else:
-            data += b"\n"
-        headers: Headers = [(b"content-type", media_type.encode()), *_warning_headers(self.warnings)]
-        if len(data) > _GZIP_FROM and "gzip" in (token.strip() for token in self.header(b"accept-encoding").split(",")):
-            data = await asyncio.to_thread(gzip.compress, data, 1)
+        await self.reply_pieces(code, [Piece(data)])
+
+    async def reply_pieces(self, code: int, pieces: Sequence[Piece]) -> None:
+        """Sends JSON in the format that was asked for: as it is, or compressed, it is made of the pieces' own bytes."""
+        pieces = await self._formatted(pieces)
+        media_type = self.format.media_type.encode()
+        headers: Headers = [(b"content-type", media_type), *_warning_headers(self.warnings)]
+        parts = [piece.data for piece in pieces]
+        if sum(map(len, parts)) > _GZIP_FROM and self._accepts_gzip:
+            await _deflate(pieces)
+            parts = list(gzipped(pieces))
             headers = [*headers, (b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
-        await send_bytes(self.send, code, data, headers)
+        await send_parts(self.send, code, parts, headers)
+
+    async def _formatted(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
+        if self.format.media_type == YAML:
+            return [Piece(await off_loop(to_yaml, _joined(pieces)))]
+        if self._pretty:
+            return [Piece(await off_loop(indent, _joined(pieces)))]
+        return [*pieces, _NEWLINE]
+
+    @property
+    def _accepts_gzip(self) -> bool:
+        return "gzip" in (token.strip() for token in self.header(b"accept-encoding").split(","))
 
     async def reply_error(self, error: APIError) -> None:
         """A Status, in the media type that is asked for, watch or not."""
         await send_status(self.send, error, format_of(self._scope), _warning_headers(self.warnings))
+
+
+def _joined(pieces: Sequence[Piece]) -> bytes:
+    return b"".join([piece.data for piece in pieces])
+
+
+async def _deflate(pieces: Sequence[Piece]) -> None:
+    """Compresses what has not been yet, and lets others run meanwhile."""
+    for piece in pieces:
+        if not piece.is_deflated and len(piece.data) > _GZIP_AT_ONCE:
+            await asyncio.to_thread(piece.deflate)
+        elif not piece.is_deflated:
+            piece.deflate()
+            await asyncio.sleep(0)
 
 
 async def off_loop(convert: Callable[[bytes], T], data: bytes) -> T:

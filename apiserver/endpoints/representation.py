@@ -7,6 +7,7 @@ from apiserver.http.negotiation import Format
 from apiserver.machinery.encoding import encode
 from apiserver.machinery.errors import NotAcceptable, Object, Plain
 from apiserver.machinery.kind import Kind
+from apiserver.machinery.pieces import Piece
 from apiserver.machinery.table import table
 from apiserver.registry.item import Item, WatchEvent
 from apiserver.registry.options import ItemList
@@ -26,10 +27,12 @@ def one(kind: Kind, item: Item, chosen: Format, include_object: str = "") -> byt
     return encode(_partial(item, chosen))
 
 
-def many(kind: Kind, found: ItemList, chosen: Format, include_object: str = "") -> bytes:
-    """A list as JSON, no newline; plain lists are joined from the items' own bytes. Raises NotAcceptable."""
-    if not chosen.target:
-        return _plain_list(kind, found)
+def many(kind: Kind, found: ItemList, chosen: Format, include_object: str = "") -> list[Piece]:
+    """A list as JSON, no newline; a plain one is made of the chunks' own pieces. Raises NotAcceptable."""
+    return [Piece(_converted(kind, found, chosen, include_object))] if chosen.target else _plain_list(kind, found)
+
+
+def _converted(kind: Kind, found: ItemList, chosen: Format, include_object: str) -> bytes:
     meta: Object = {"resourceVersion": found.resource_version}
     if found.continue_:
         meta["continue"] = found.continue_
@@ -60,13 +63,14 @@ def event(kind: Kind, happened: WatchEvent, chosen: Format, include_object: str,
     return b'{"type":"%b","object":%b}\n' % (happened.type.encode(), encode(obj))
 
 
-def _plain_list(kind: Kind, found: ItemList) -> bytes:
+def _plain_list(kind: Kind, found: ItemList) -> list[Piece]:
     meta: Object = {"continue": found.continue_, "resourceVersion": found.resource_version}
     if found.remaining is not None:
         meta["remainingItemCount"] = found.remaining
-    items = b",".join(item.wire for item in found.items)
-    parts = (encode(kind.api_version), items, encode(kind.list_kind), encode(meta))
-    return b'{"apiVersion":%b,"items":[%b],"kind":%b,"metadata":%b}' % parts
+    head = b'{"apiVersion":%b,"items":[' % encode(kind.api_version)
+    items = [chunk.next if number else chunk.first for number, chunk in enumerate(found.chunks)]
+    tail = b'],"kind":%b,"metadata":%b}' % (encode(kind.list_kind), encode(meta))
+    return [Piece(head), *items, Piece(tail)]
 
 
 def _type_of(chosen: Format, name: str) -> Object:

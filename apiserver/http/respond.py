@@ -1,11 +1,14 @@
 """Answers that are no resource: a Status, or text as Go's http.Error writes it."""
 
+from collections.abc import Sequence
+
 from apiserver.http.asgi import Headers, Scope, Send
 from apiserver.http.negotiation import YAML, Format, negotiate_plain, wants_pretty
 from apiserver.machinery.encoding import encode_ordered, indent, to_yaml
 from apiserver.machinery.errors import APIError, NotAcceptable
 from apiserver.machinery.request import RequestInfo
 
+_SMALL = 64 * 1024
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
@@ -15,6 +18,21 @@ async def send_bytes(send: Send, code: int, data: bytes, headers: Headers) -> No
     length = (b"content-length", b"%d" % len(data))
     await send({"type": "http.response.start", "status": code, "headers": [*headers, length]})
     await send({"type": "http.response.body", "body": data})
+
+
+async def send_parts(send: Send, code: int, parts: Sequence[bytes], headers: Headers) -> None:
+    """As `send_bytes`, of a body in parts. A large one is sent part by part: each when the client has room for it, and
+    none is copied to be joined."""
+    size = sum(map(len, parts))
+    if size <= _SMALL:
+        await send_bytes(send, code, b"".join(parts), headers)
+        return
+    await send(
+        {"type": "http.response.start", "status": code, "headers": [*headers, (b"content-length", b"%d" % size)]}
+    )
+    for part in parts[:-1]:
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": parts[-1]})
 
 
 async def send_text(send: Send, code: int, text: str, headers: Headers = ()) -> None:

@@ -7,23 +7,36 @@ import orjson
 
 from apiserver.machinery.encoding import encode
 from apiserver.machinery.errors import Object
-from storage.interface import Batch, Event, KeyValue, Progress
+from apiserver.machinery.pieces import Piece
+from storage.interface import Batch, Event, KeyValue, Progress, Run
 
 
 class Item:
-    """`object` holds metadata.resourceVersion and is read only; `wire` is its JSON, made at the first use."""
+    """`object` holds metadata.resourceVersion and is read only; `wire` is its JSON. Each is made at its first use: most
+    of what is stored is only ever sent."""
 
-    __slots__ = ("_wire", "object")
+    __slots__ = ("_object", "_revision", "_stored", "_wire")
 
-    def __init__(self, obj: Object) -> None:
-        self.object = obj
-        self._wire = b""
+    def __init__(self, obj: Object | None, stored: bytes = b"", revision: int = 0) -> None:
+        """An object, or the stored bytes of one and their revision."""
+        self._object, self._stored, self._revision, self._wire = obj, stored, revision, b""
+
+    @property
+    def object(self) -> Object:
+        if self._object is None:
+            self._object = self._decode()
+        return self._object
 
     @property
     def wire(self) -> bytes:
         if not self._wire:
-            self._wire = encode(self.object)
+            self._wire = encode(self._object or self._decode())
         return self._wire
+
+    def _decode(self) -> Object:
+        obj: Object = orjson.loads(self._stored)
+        obj["metadata"]["resourceVersion"] = str(self._revision)
+        return obj
 
     @property
     def meta(self) -> Object:
@@ -45,10 +58,41 @@ def item_of(kv: KeyValue) -> Item:
     """The decoded form of a stored revision, kept on it."""
     item: Item | None = kv.memo
     if item is None:
-        obj: Object = orjson.loads(kv.value)
-        obj["metadata"]["resourceVersion"] = str(kv.mod_revision)
-        kv.memo = item = Item(obj)
+        kv.memo = item = Item(None, kv.value, kv.mod_revision)
     return item
+
+
+class Chunk:
+    """Neighbouring items of a list, and their JSON in one piece."""
+
+    __slots__ = ("_first", "_next", "items")
+
+    def __init__(self, items: list[Item]) -> None:
+        self.items = items
+        self._first: Piece | None = None
+        self._next: Piece | None = None
+
+    @property
+    def first(self) -> Piece:
+        """Separated by commas, made at the first use."""
+        if self._first is None:
+            self._first = Piece(b",".join([item.wire for item in self.items]))
+        return self._first
+
+    @property
+    def next(self) -> Piece:
+        """With a comma before them: for a chunk that follows another one."""
+        if self._next is None:
+            self._next = Piece(b",".join([b"", *[item.wire for item in self.items]]))
+        return self._next
+
+
+def chunk_of(run: Run) -> Chunk:
+    """The items of stored neighbours, kept on them."""
+    chunk: Chunk | None = run.memo
+    if chunk is None:
+        run.memo = chunk = Chunk([item_of(kv) for kv in run.items])
+    return chunk
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from apiserver.machinery.selectors import FieldSelector, LabelSelector
-from apiserver.registry.item import Item
+from apiserver.registry.item import Chunk, Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,15 @@ class WatchOptions:
 
 @dataclass(slots=True)
 class ItemList:
-    """One page. `continue_` is "" at the end; `remaining` is None where it is not known (a selector was given)."""
+    """One page; no chunk is empty. `continue_` is "" at the end; `remaining` is None where it is not known (a selector
+    was given)."""
 
-    items: list[Item]
+    chunks: list[Chunk]
     resource_version: str
     continue_: str = ""
     remaining: int | None = None
+
+    @property
+    def items(self) -> list[Item]:
+        """Of all chunks."""
+        return [item for chunk in self.chunks for item in chunk.items]

@@ -18,7 +18,17 @@ from apiserver.machinery.errors import APIError, Object
 from apiserver.machinery.kind import Kind
 from apiserver.machinery.schema import apply_defaults, with_integers
 from apiserver.machinery.strategy import DeleteOptions
-from apiserver.registry.item import Item, WatchBatch, WatchEvent, at_revision, item_of, to_stored, watch_batch
+from apiserver.registry.item import (
+    Chunk,
+    Item,
+    WatchBatch,
+    WatchEvent,
+    at_revision,
+    chunk_of,
+    item_of,
+    to_stored,
+    watch_batch,
+)
 from apiserver.registry.options import ItemList, ListOptions, WatchOptions, WriteOptions
 from apiserver.registry.selection import (
     Matches,
@@ -46,6 +56,12 @@ _RESET: dict[str, frozenset[tuple[str, ...]]] = {
     "status": frozenset({("spec",), ("metadata",)}),
     "scale": frozenset(),
 }
+
+
+def _chunks(kvs: list[KeyValue], matches: Matches | None = None) -> list[Chunk]:
+    """Those that match, as one chunk."""
+    items = [item for item in map(item_of, kvs) if matches is None or matches(item.object)]
+    return [Chunk(items)] if items else []
 
 
 def _taking(take: Take, matches: Matches | None) -> Callable[[Batch], bool]:
@@ -109,33 +125,32 @@ class Store:
             if matches is not None and at.limit:
                 return await self._selected_page(prefix, at, matches)
             page = await self._read(prefix, at, at.limit)
-        items = [item_of(kv) for kv in page.items]
-        if matches is not None:
-            items = [item for item in items if matches(item.object)]
+        chunks = [chunk_of(run) for run in page.runs] if matches is None else _chunks(page.items, matches)
         if not page.remaining:
-            return ItemList(items, str(page.revision))
-        token = continuation.encode_continue(page.revision, page.items[-1].key.removeprefix(prefix))
-        return ItemList(items, str(page.revision), token, page.remaining)
+            return ItemList(chunks, str(page.revision))
+        token = continuation.encode_continue(page.revision, page.runs[-1].items[-1].key.removeprefix(prefix))
+        return ItemList(chunks, str(page.revision), token, page.remaining)
 
     async def _selected_page(self, prefix: str, at: Position, matches: Matches) -> ItemList:
         """Reads on until `limit` objects match, all at the first read's revision."""
         found: builtins.list[KeyValue] = []
         while True:
             page = await self._read(prefix, at, max(at.limit, _SELECTED_PAGE))
-            found += [kv for kv in page.items if matches(item_of(kv).object)]
+            items = page.items
+            found += [kv for kv in items if matches(item_of(kv).object)]
             if len(found) >= at.limit or not page.remaining:
                 break
             # A page from memory does not wait for anything: let others run.
             await asyncio.sleep(0)
-            last = page.items[-1].key.removeprefix(prefix)
+            last = items[-1].key.removeprefix(prefix)
             at = Position(last + "\0", page.revision, None, at.limit)
         shown = found[: at.limit]
-        items, revision = [item_of(kv) for kv in shown], str(page.revision)
+        chunks, revision = _chunks(shown), str(page.revision)
         # Keys that follow may match or not: the client is sent on to see.
-        if len(shown) < at.limit or not (page.remaining or shown[-1].key != page.items[-1].key):
-            return ItemList(items, revision)
+        if len(shown) < at.limit or not (page.remaining or shown[-1].key != items[-1].key):
+            return ItemList(chunks, revision)
         last = shown[-1].key.removeprefix(prefix)
-        return ItemList(items, revision, continuation.encode_continue(page.revision, last))
+        return ItemList(chunks, revision, continuation.encode_continue(page.revision, last))
 
     async def _read(self, prefix: str, at: Position, limit: int) -> Page:
         start, exact = prefix + at.start if at.start else "", at.revision

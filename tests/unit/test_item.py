@@ -4,8 +4,17 @@ import orjson
 import pytest
 
 from apiserver.machinery.errors import Object
-from apiserver.registry.item import Item, WatchEvent, at_revision, item_of, to_stored, watch_batch, watch_event
-from storage.interface import Batch, Event, KeyValue
+from apiserver.registry.item import (
+    Item,
+    WatchEvent,
+    at_revision,
+    chunk_of,
+    item_of,
+    to_stored,
+    watch_batch,
+    watch_event,
+)
+from storage.interface import Batch, Event, KeyValue, Run
 
 
 def stored(color: str, revision: int) -> KeyValue:
@@ -148,3 +157,25 @@ def test_batches_are_shared() -> None:
     assert everything.lines == b"".join(each.line for each in everything.events)
     assert [each.item for each in red.events] == [everything.events[0].item]
     assert (everything.revision, red.revision) == (8, 8)
+
+
+def test_chunks_are_shared() -> None:
+    """All lists that show a run of neighbours have the same bytes for it, made once of the items' own."""
+    run = Run([stored("red", 7), stored("blue", 8)])
+    chunk = chunk_of(run)
+    wires = [item_of(kv).wire for kv in run.items]
+
+    assert chunk_of(run) is chunk
+    assert chunk.first.data == b",".join(wires)
+    assert chunk.next.data == b"," + b",".join(wires)
+    assert chunk.first is chunk.first
+    assert chunk.next is chunk.next
+
+
+def test_sending_decodes_nothing_for_good() -> None:
+    """The JSON of a stored revision is that of its object, whichever is asked for first."""
+    kv, other = stored("<", 7), stored("<", 7)
+    wire = item_of(kv).wire
+    assert item_of(other).object["metadata"]["resourceVersion"] == "7"
+    assert item_of(other).wire == wire
+    assert orjson.loads(wire) == item_of(kv).object

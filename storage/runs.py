@@ -1,0 +1,98 @@
+"""The sorted keys of a Cacher with their states, in runs that stay the same while nothing in them is written."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
+
+from storage.interface import KeyValue, Run
+
+MAX_ITEMS = 256
+"""Of a run; those with fewer than MIN_ITEMS are joined with the next one when one of theirs is deleted."""
+MIN_ITEMS = 32
+MAX_BYTES = 256 * 1024
+"""Of the values of a run, unless it has but one."""
+_key = attrgetter("key")
+
+
+class Runs:
+    """Runs in the order of their keys; none is empty. A Run never changes: a write replaces it, so whoever has some of
+    them has the state of that moment.
+
+    `_starts`: the first key of each."""
+
+    def __init__(self, items: Sequence[KeyValue] = ()) -> None:
+        """`items` in the order of their keys."""
+        half = MAX_ITEMS // 2
+        self._runs: list[Run] = []
+        for start in range(0, len(items), half):
+            self._runs += _within_limits(list(items[start : start + half]))
+        self._starts = [run.items[0].key for run in self._runs]
+
+    def put(self, kv: KeyValue) -> None:
+        """Adds the key, or replaces its state."""
+        if not self._runs:
+            self._replace(0, 0, [kv])
+            return
+        at = self._at(kv.key)
+        items = self._runs[at].items
+        place = bisect_left(items, kv.key, key=_key)
+        known = place < len(items) and items[place].key == kv.key
+        self._replace(at, at + 1, [*items[:place], kv, *items[place + known :]])
+
+    def remove(self, key: str) -> None:
+        """The key must be there."""
+        at = self._at(key)
+        items = self._runs[at].items
+        place = bisect_left(items, key, key=_key)
+        rest = items[:place] + items[place + 1 :]
+        # What deletions leave does not stay in crumbs.
+        following = self._runs[at + 1 : at + 2] if len(rest) < MIN_ITEMS else []
+        self._replace(at, at + 1 + len(following), [*rest, *(kv for run in following for kv in run.items)])
+
+    def between(self, low: str, high: str, limit: int = 0) -> tuple[list[Run], int]:
+        """The keys from `low` to before `high`, at most `limit` (0: all), and how many more there are."""
+        found, left = list[Run](), limit or self.count(low, high)
+        for run in self._cut(low, high):
+            if left <= 0:
+                break
+            found.append(run if len(run.items) <= left else Run(run.items[:left]))
+            left -= len(run.items)
+        return found, self.count(low, high) - sum(len(run.items) for run in found) if limit else 0
+
+    def count(self, low: str, high: str) -> int:
+        """How many keys there are from `low` to before `high`."""
+        return max(self._rank(high) - self._rank(low), 0)
+
+    def _cut(self, low: str, high: str) -> Iterator[Run]:
+        """The runs between, the first and the last one cut to size."""
+        for run in self._runs[self._at(low) :]:
+            items = run.items
+            if items[0].key >= high:
+                return
+            if items[0].key >= low and items[-1].key < high:
+                yield run
+            elif cut := items[bisect_left(items, low, key=_key) : bisect_left(items, high, key=_key)]:
+                yield Run(cut)
+
+    def _at(self, key: str) -> int:
+        """Where the run is that has the key, if any has it."""
+        return max(bisect_right(self._starts, key) - 1, 0)
+
+    def _rank(self, key: str) -> int:
+        """How many keys are before this one."""
+        at = self._at(key)
+        before = sum(len(run.items) for run in self._runs[:at])
+        return before + (bisect_left(self._runs[at].items, key, key=_key) if self._runs else 0)
+
+    def _replace(self, start: int, end: int, items: list[KeyValue]) -> None:
+        runs = _within_limits(items)
+        self._runs[start:end] = runs
+        self._starts[start:end] = [run.items[0].key for run in runs]
+
+
+def _within_limits(items: list[KeyValue]) -> list[Run]:
+    """As one run, or as two that are half as long, and so on."""
+    if len(items) > MAX_ITEMS or (len(items) > 1 and sum(len(kv.value) for kv in items) > MAX_BYTES):
+        half = len(items) // 2
+        return _within_limits(items[:half]) + _within_limits(items[half:])
+    return [Run(items)] if items else []
