@@ -127,8 +127,8 @@ async def _patched(store: Store, exchange: Exchange, media_type: str, body: byte
         nonlocal before
         before = live["metadata"]
         new = _coerced(store, exchange, PATCHES[media_type](live, body, options.checked), faults, options)
-        strategy.check_name(new, info.name)
         strategy.check_namespace(store.kind, new, info.namespace)
+        strategy.check_name(new, info.name)
         return new
 
     item = await store.update(info.namespace, info.name, change, _to_store(exchange, options), info.subresource)
@@ -213,7 +213,8 @@ async def _authorize_create(exchange: Exchange) -> None:
 
 async def _object(store: Store, exchange: Exchange, data: bytes, options: WriteQuery) -> Object:
     """The body of a create or update, decoded for this kind."""
-    decode = partial(codec.decode_object, store.kind, content_type=exchange.header(b"content-type"))
+    content_type = exchange.header(b"content-type")
+    decode = partial(codec.decode_object, store.kind, content_type=content_type, checked=options.checked)
     decoded = await off_loop(decode, data)
     obj: Object = decoded.tree
     exchange.warn(*codec.check_faults(decoded.faults, options.field_validation, partial(codec.unfit, obj)))

@@ -178,5 +178,5 @@ def _sorted_where_touched(before: Any, after: Any) -> Any:
 
 
 def _check_identity(store: Store, exchange: Exchange, new: Object) -> None:
-    strategy.check_name(new, exchange.info.name)
     strategy.check_namespace(store.kind, new, exchange.info.namespace)
+    strategy.check_name(new, exchange.info.name)

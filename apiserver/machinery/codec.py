@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from apiserver.machinery import errors, gojson
+from apiserver.machinery.encoding import encode
 from apiserver.machinery.errors import BadRequest, Object, UnsupportedMediaType
 from apiserver.machinery.goyaml import YAMLError, parse_yaml
 from apiserver.machinery.kind import Kind
@@ -86,9 +87,9 @@ def _excerpt(data: bytes) -> str:
     return text + (" ..." if len(data) > _EXCERPT else "")
 
 
-def decode_object(kind: Kind, data: bytes, content_type: str) -> Decoded:
-    """A create's or update's body as an object, this kind's pruned and defaulted, metadata present. Raises BadRequest,
-    UnsupportedMediaType."""
+def decode_object(kind: Kind, data: bytes, content_type: str, checked: bool = True) -> Decoded:
+    """A create's or update's body as an object, this kind's pruned and defaulted, metadata present. `checked`: Go
+    decodes it strictly, and says otherwise what has no kind. Raises BadRequest, UnsupportedMediaType."""
 
     def unrecognized(text: str) -> BadRequest:
         head = f"the object provided is unrecognized (must be of type {kind.kind}): {text}"
@@ -104,7 +105,11 @@ def decode_object(kind: Kind, data: bytes, content_type: str) -> Decoded:
         raise unrecognized(fault)
     tree: Object = decoded.tree or {}
     if not tree.get("kind"):
-        raise unrecognized(f"Object 'Kind' is missing in '{data.decode('utf-8', 'replace')}'")
+        if checked:
+            raise unrecognized(f"{_NO_KIND} '{data.decode('utf-8', 'replace')}'")
+        shown = encode(decoded.tree) if input_type(content_type) == YAML else data
+        said = {**tree, "kind": kind.kind, "apiVersion": tree.get("apiVersion") or kind.api_version}
+        raise unfit(said, f"{_NO_KIND} '{shown.decode('utf-8', 'replace')}'")
     if parse_group_version(tree.get("apiVersion") or "") is None:
         raise unrecognized(f"unexpected GroupVersion string: {tree['apiVersion']}")
     try:
@@ -116,6 +121,8 @@ def decode_object(kind: Kind, data: bytes, content_type: str) -> Decoded:
 def unfit(tree: Object, text: str) -> BadRequest:
     """What says which kind it is, but cannot be read as that."""
     kind, (_, version) = tree["kind"], parse_group_version(tree.get("apiVersion") or "") or ("", "")
+    if not version and tree.get("apiVersion", "") is not None:
+        return BadRequest(errors.NO_VERSION)
     return BadRequest(f'{kind} in version "{version}" cannot be handled as a {kind}: {text}')
 
 
@@ -127,6 +134,7 @@ def check_version(kind: Kind, obj: Object) -> None:
         raise BadRequest(f"the API version in the data ({group}{'/' * bool(group)}{version}) {text}")
 
 
+_NO_KIND = "Object 'Kind' is missing in"
 _NO_TYPE = "couldn't get version/kind; json parse error: "
 _TYPE_META = (("APIVersion", "apiVersion"), ("Kind", "kind"))
 
@@ -191,7 +199,7 @@ def patched_fault(document: Object) -> str:
     if fault := type_meta_fault(document):
         return fault
     if not document.get("kind"):
-        return f"Object 'Kind' is missing in '{orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()}'"
+        return f"{_NO_KIND} '{encode(document).decode()}'"
     version = document.get("apiVersion") or ""
     return f"unexpected GroupVersion string: {version}" if parse_group_version(version) is None else ""
 

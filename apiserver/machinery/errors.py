@@ -72,6 +72,9 @@ def _details(name: str, resource: Resource, kind: str = "") -> dict[str, Any]:
     return {key: value for key, value in members.items() if value}
 
 
+NO_VERSION = "Object 'apiVersion' is missing in 'object has no apiVersion field'"
+
+
 class BadRequest(APIError):
     code, reason = 400, "BadRequest"
 

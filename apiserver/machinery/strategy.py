@@ -123,7 +123,7 @@ def _spec_of(kind: Kind, obj: Object) -> Object:
 def _check_versioned(obj: Object) -> None:
     """Raises InternalError."""
     if not obj.get("apiVersion"):
-        raise errors.InternalError("Object 'apiVersion' is missing in 'object has no apiVersion field'")
+        raise errors.InternalError(errors.NO_VERSION)
 
 
 def _validate_type(kind: Kind, obj: Object) -> list[FieldError]:

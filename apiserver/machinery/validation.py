@@ -147,9 +147,9 @@ def _validate_new_finalizers(new: Object, old: Object) -> Iterator[FieldError]:
 def finalizer_warnings(new: Object, old: Object) -> list[str]:
     """What is accepted of added finalizers, but not well done (apiextensions `customresource/strategy.go`)."""
     added = sorted(set(new.get("finalizers") or []) - set(old.get("finalizers") or []))
-    text = "prefer a domain-qualified finalizer name to avoid accidental conflicts with other finalizer writers"
     return [
-        f"metadata.finalizers: {errors.quoted(name)}: {text}"
+        f"metadata.finalizers: {errors.quoted(name)}: prefer a domain-qualified finalizer name "
+        f"{'including a path (/) ' if '.' in name else ''}to avoid accidental conflicts with other finalizer writers"
         for name in added
         if "/" not in name and name not in _STANDARD_FINALIZERS
     ]

@@ -22,7 +22,7 @@ _OWN_HEADERS = ("audit-id", "connection", "content-length", "content-type", "dat
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
 _REVISION = re.compile(
-    r"(?<=in record \()\d+(?=\))|(?<=resourceVersion\\\":\\\")\d+|(?<=current: )\d+"
+    r"(?<=in record \()\d+(?=\))|(?<=resourceVersion\\\":\\\")\d+|(?<=resourceVersion\":\")\d+|(?<=current: )\d+"
     r"|(?<=too old resource version: )\d+ \(\d+\)"
 )
 _YAML_AGE = re.compile(r"(?<=- )\d+s$", re.MULTILINE)

@@ -1,8 +1,61 @@
 """Merge patches and JSON patches."""
 
+import json
+from typing import Any
+
 from tests.e2e.conformance.steps import JSON_PATCH, MERGE, Cases, Step, create, merge, operations, read
 
+NEVER = {"dryRun": "All"}
+POINTERS = (
+    *("", "/", "spec", "/spec/a/b", "/metadata/finalizers/-", "/metadata/finalizers/0", "/metadata/finalizers/2"),
+    *("/metadata/finalizers/3", "/metadata/finalizers/-1", "/metadata/finalizers/x", "/metadata/labels/a~1b"),
+    *("/metadata/labels/a~2b", "/metadata/labels/", "/apiVersion", "/kind", "/metadata/resourceVersion"),
+)
+ODD_OPERATIONS: tuple[Any, ...] = (
+    *(
+        [],
+        [None],
+        [{}],
+        [[]],
+        [5],
+        5,
+        "x",
+        {},
+        None,
+        [{"op": 5}],
+        [{"op": "add", "path": 5}],
+        [{"op": "ADD", "path": "/x"}],
+    ),
+    *([{"op": "add", "value": "x"}], [{"op": "add", "path": "/spec/branch", "value": "x", "foo": 1}]),
+    *([{"op": "move", "from": "/spec", "path": "/spec/x"}], [{"op": "move", "path": "/spec/x"}]),
+    *([{"op": "copy", "from": "/none/none", "path": "/spec/x"}], [{"op": "copy", "from": "", "path": "/spec/x"}]),
+)
+ODD_MERGES = (
+    *('{"spec":{"branch":"x","branch":"y"}}', '{"kind":null}', '{"apiVersion":null}', '{"metadata":null}'),
+    *('{"metadata":[]}', '{"":1}', '{"spec":{"x":{"a":null,"b":[null,{"c":null}]}}}', '{"kind":5}', '{"apiVersion":5}'),
+    *('{"apiVersion":"{GROUP}/v2"}', '{"apiVersion":"a/b/c"}', '{"Spec":{"gitRepo":"x"}}', "[{}]", "{}}", "null"),
+    *('{"metadata":{"labels":{"a":null,"b":"","c":"v"}}}', '{"metadata":{"name":null}}', '{"spec":{"branch":"<>&"}}'),
+)
+
+
+def pointed(pointer: str) -> tuple[Step, ...]:
+    """Every operation there."""
+    names = ("add", "remove", "replace", "test")
+    return tuple(operations({"op": name, "path": pointer, "value": "x/w"}, **NEVER) for name in names)
+
+
+def thrice(raw: str, headers: dict[str, str]) -> tuple[Step, ...]:
+    """As a warning, as an error, and without a word."""
+    queries = (NEVER, {**NEVER, "fieldValidation": "Strict"}, {**NEVER, "fieldValidation": "Ignore"})
+    return tuple(Step("PATCH", "/a", raw=raw, query=query, headers=headers) for query in queries)
+
+
+KEPT = create(labels={"a": "1", "b": "2"}, finalizers=["x/y", "x/z"])
 CASES: Cases = {
+    "pointers": (KEPT, *(step for pointer in POINTERS for step in pointed(pointer))),
+    "odd-operations": (KEPT, *(step for each in ODD_OPERATIONS for step in thrice(json.dumps(each), JSON_PATCH))),
+    "odd-merges": (KEPT, *(step for raw in ODD_MERGES for step in thrice(raw, MERGE))),
+    "no-json": (KEPT, *(step for raw in ("", "[", "nope") for step in (*thrice(raw, MERGE), *thrice(raw, JSON_PATCH)))),
     "merge": (
         create(labels={"a": "1"}),
         merge({"metadata": {"labels": {"a": None, "b": "2"}}, "spec": {"branch": "dev"}}),

@@ -1,8 +1,72 @@
 """/status and /scale."""
 
+from typing import Any
+
 from tests.e2e.conformance.steps import PUT, READY, Cases, Step, delete, merge, operations, read, saved, site
 
+NEVER = {"dryRun": "All"}
+STATUSES: tuple[Any, ...] = (
+    *(5, [], {}, {"replicas": 2**40}, {"readyReplicas": "x"}, {"url": 5}, {"conditions": 5}, {"conditions": [5]}),
+    *({"conditions": [None]}, {"conditions": [{}]}, {"conditions": [READY, READY]}, {"selector": 5}, {"foo": 1}),
+    *({"conditions": [{**READY, "observedGeneration": "x"}]}, {"observedGeneration": 1.5}),
+)
+SCALE = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "a"}, "spec": {"replicas": 3}}
+SCALES: tuple[Any, ...] = (
+    *({}, [], 5, {**SCALE, "metadata": None}, {**SCALE, "metadata": 5}, {**SCALE, "metadata": {"name": 5}}),
+    *({**SCALE, "spec": None}, {**SCALE, "spec": 5}, {**SCALE, "kind": "X"}, {**SCALE, "apiVersion": "v1"}),
+    *({**SCALE, "kind": ""}, {**SCALE, "apiVersion": ""}, {**SCALE, "foo": 1}, {**SCALE, "status": {"replicas": 9}}),
+    *({**SCALE, "spec": {"replicas": value}} for value in (None, -1, 101, 2**31, "x", 1.5, 2.0)),
+    *({**SCALE, "metadata": {"name": "a", "namespace": "other"}}, {**SCALE, "metadata": {"name": "a", "foo": 1}}),
+    *({**SCALE, "metadata": {"name": "a", "uid": "x"}}, {**SCALE, "metadata": {"name": "a", "resourceVersion": "x"}}),
+    {**SCALE, "metadata": {"name": "a", "ownerReferences": [{}, {}]}},
+)
+SCALE_PATCHES: tuple[Any, ...] = (
+    *({"spec": {"replicas": value}} for value in (None, -1, 101, 2**31, "x", 1.5)),
+    *(
+        {"spec": 5},
+        {"spec": None},
+        {"spec": {"foo": 1}},
+        {"foo": 1},
+        {"kind": "X"},
+        {"kind": None},
+        {"apiVersion": "v1"},
+    ),
+    *({"metadata": {"name": "b"}}, {"metadata": {"name": None}}, {"metadata": {"namespace": "x"}}, {"metadata": None}),
+    *({"metadata": {"uid": "x"}}, {"metadata": {"name": 5}}, {"metadata": {"foo": 1}}, [], 5, None),
+)
+STRICTLY = {**NEVER, "fieldValidation": "Strict"}
+
 CASES: Cases = {
+    "status-faults": (
+        saved(),
+        *(Step("PUT", "/a/status", {**site(**PUT), "status": each}, NEVER) for each in STATUSES),
+        *(merge({"status": each}, "/a/status", **STRICTLY) for each in STATUSES),
+    ),
+    "status-takes-nothing-else": (
+        saved(),
+        Step("PUT", "/a/status", {**site(labels={"x y": "z"}, finalizers=["bad name"], **PUT), "status": {"url": "x"}}),
+        merge({"metadata": {"name": "b"}}, "/a/status"),
+        merge({"metadata": {"namespace": "b"}}, "/a/status"),
+        merge({"metadata": {"resourceVersion": "1"}}, "/a/status"),
+        operations({"op": "remove", "path": "/apiVersion"}, path="/a/status"),
+        merge({"status": {}}, "/a/status"),
+        merge({"status": {"conditions": []}}, "/a/status"),
+        read(),
+    ),
+    "scale-update": (
+        saved(),
+        *(Step("PUT", "/a/scale", each, query) for each in SCALES for query in (NEVER, STRICTLY)),
+        *(Step("PUT", "/a/scale", raw=raw, query=NEVER) for raw in ("", "{", "null")),
+        Step("PUT", "/a/scale", {**SCALE, "spec": {}}),
+        read(),
+    ),
+    "scale-patch": (
+        saved(),
+        *(merge(each, "/a/scale", **query) for each in SCALE_PATCHES for query in (NEVER, STRICTLY)),
+        *(operations({"op": "remove", "path": path}, path="/a/scale", **NEVER) for path in ("/spec", "/kind", "/none")),
+        operations({"op": "test", "path": "/metadata/managedFields/0/manager", "value": "compare"}, path="/a/scale"),
+        read(),
+    ),
     "status": (
         saved(),
         Step(
