@@ -1,7 +1,6 @@
 """One HTTP request to a resource, and the ways to answer it: pre-encoded bytes, straight to ASGI."""
 
 import asyncio
-import re
 from collections.abc import Callable, MutableMapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -10,6 +9,7 @@ from apiserver.http.asgi import Connection, Headers, Receive, Scope, Send
 from apiserver.http.body import read_body
 from apiserver.http.negotiation import YAML, Format, negotiate, wants_pretty
 from apiserver.http.respond import format_of, send_parts, send_status
+from apiserver.http.warning import warning_headers
 from apiserver.machinery import codec
 from apiserver.machinery.encoding import encode_ordered, indent, to_yaml
 from apiserver.machinery.errors import APIError, BadRequest, Object, invalid
@@ -22,8 +22,6 @@ _GZIP_AT_ONCE = 512 * 1024
 _LARGE = 64 * 1024
 _NEWLINE = Piece(b"\n")
 T = TypeVar("T")
-_WARNING_BUDGET, _WARNING_LIMIT = 4096, 256
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Exchange:
@@ -107,7 +105,7 @@ class Exchange:
         """Sends JSON in the format that was asked for: as it is, or compressed, it is made of the pieces' own bytes."""
         pieces = await self._formatted(pieces)
         media_type = self.format.media_type.encode()
-        headers: Headers = [(b"content-type", media_type), *_warning_headers(self.warnings)]
+        headers: Headers = [(b"content-type", media_type), *warning_headers(self.warnings)]
         parts = [piece.data for piece in pieces]
         if sum(map(len, parts)) > _GZIP_FROM and self._accepts_gzip:
             await _deflate(pieces)
@@ -128,7 +126,7 @@ class Exchange:
 
     async def reply_error(self, error: APIError) -> None:
         """A Status, in the media type that is asked for, watch or not."""
-        await send_status(self.send, error, format_of(self._scope), _warning_headers(self.warnings))
+        await send_status(self.send, error, format_of(self._scope), warning_headers(self.warnings))
 
 
 def _joined(pieces: Sequence[Piece]) -> bytes:
@@ -148,31 +146,6 @@ async def _deflate(pieces: Sequence[Piece]) -> None:
 async def off_loop(convert: Callable[[bytes], T], data: bytes) -> T:
     """Small bodies are converted at once, large ones must not hold up the loop."""
     return await asyncio.to_thread(convert, data) if len(data) > _LARGE else convert(data)
-
-
-def _warning_headers(warnings: list[str]) -> list[tuple[bytes, bytes]]:
-    """RFC 7234 Warning headers (wire.md 3.4); a text with control characters has none."""
-    headers = []
-    for text in _shortened([text for text in warnings if not _CONTROL.search(text)]):
-        quoted = text.replace("\\", "\\\\").replace('"', '\\"')
-        headers.append((b"warning", f'299 - "{quoted}"'.encode()))
-    return headers
-
-
-def _shortened(texts: list[str]) -> list[str]:
-    """The first text beyond the budget has all of them cut; then they go on until the budget is used up again."""
-    kept: list[str] = []
-    written, limit = 0, max(map(len, texts), default=0)
-    for text in texts:
-        if limit == _WARNING_LIMIT and written >= _WARNING_BUDGET:
-            break
-        kept.append(text[:limit])
-        written += len(kept[-1])
-        if limit != _WARNING_LIMIT and written > _WARNING_BUDGET:
-            limit = _WARNING_LIMIT
-            kept = [each[:limit] for each in kept]
-            written = sum(map(len, kept))
-    return kept
 
 
 def success_status(details: Object) -> bytes:

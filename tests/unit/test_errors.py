@@ -205,3 +205,20 @@ def test_strings_are_quoted_as_go_does() -> None:
 def test_name_is_quoted_in_messages() -> None:
     """A name from the URL cannot break out of its quotes."""
     assert errors.NotFound.of(WEBSITES, 'a"\n').message == 'websites.extensions.example.com "a\\"\\n" not found'
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        *((1.0, "1"), (-0.0, "-0"), (1.5, "1.5"), (123456.0, "123456"), (1234567.0, "1.234567e+06"), (1e20, "1e+20")),
+        *(
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (9.223372036854776e18, "9.223372036854776e+18"),
+            (-2.5e-7, "-2.5e-07"),
+        ),
+    ],
+)
+def test_floats(value: float, text: str) -> None:
+    """Floats are printed as by Go's %v."""
+    assert errors.quoted(value) == text

@@ -87,3 +87,15 @@ def test_qualified_name_accepts(key: str) -> None:
 def test_qualified_name_refuses(key: str, faults: list[str]) -> None:
     """Each part has its own faults, the prefix's first."""
     assert names.is_qualified_name(key) == faults
+
+
+@pytest.mark.parametrize(
+    ("api_version", "expected"),
+    [
+        *(("v1", ("", "v1")), ("apps/v1", ("apps", "v1")), ("/v1", ("", "v1")), ("apps/", ("apps", ""))),
+        *(("", ("", "")), ("/", ("", "")), ("a/b/c", None)),
+    ],
+)
+def test_group_version(api_version: str, expected: tuple[str, str] | None) -> None:
+    """A bare version is of the core group; several slashes are no version."""
+    assert names.parse_group_version(api_version) == expected

@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
-from apiserver.machinery.errors import BadRequest, Invalid, RequestEntityTooLarge
-from apiserver.machinery.patch import json_patch, merge_patch
+from apiserver.machinery.errors import BadRequest, Invalid, RequestEntityTooLarge, UnsupportedMediaType
+from apiserver.machinery.patch import JSON_PATCH, MERGE_PATCH, json_patch, merge_patch, patch_faults, patch_type
 
 Tree = dict[str, Any]
 DOCUMENT: Tree = {"a": {"b": [1, 2, 3], "x/y": 1, "m~n": 2}, "n": None, "s": "text", "": 0}
@@ -178,3 +178,53 @@ def test_merge_patch_must_be_an_object(body: bytes, message: str) -> None:
     with pytest.raises(BadRequest) as caught:
         merge_patch(DOCUMENT, body)
     assert caught.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"5", "json: cannot unmarshal number into Go value of type jsonpatch.Patch"),
+        (b"[5]", "json: cannot unmarshal number into Go value of type jsonpatch.Operation"),
+        (b"[", "unexpected end of JSON input"),
+    ],
+)
+def test_unchecked_json_patch(body: bytes, text: str) -> None:
+    """Without strict decoding a patch is refused in its library's words."""
+    with pytest.raises(BadRequest) as caught:
+        json_patch({}, body, checked=False)
+
+    assert caught.value.message == text
+
+
+@pytest.mark.parametrize("operation", [{"op": 5}, {"op": "add", "path": 5}])
+def test_unchecked_operations(operation: Tree) -> None:
+    """Without strict decoding an operation of a wrong type just does not apply."""
+    with pytest.raises(Invalid):
+        json_patch({}, orjson.dumps([operation]), checked=False)
+
+
+def test_unchecked_merge_patch() -> None:
+    """Without strict decoding an array takes the document's place; what is neither is no patch."""
+    assert merge_patch({"a": 1}, b'[{"b":null}]', checked=False) == [{}]
+    for body in (b"5", b"null", b"{"):
+        with pytest.raises(BadRequest, match=r"^Invalid JSON Patch$"):
+            merge_patch({}, body, checked=False)
+
+
+def test_patch_faults() -> None:
+    """Repeated members are faults, of a JSON patch's operations unknown ones too."""
+    assert patch_faults(MERGE_PATCH, b'{"a":{"b":1,"b":2},"op":3}') == ['duplicate field "a.b"']
+    assert patch_faults(JSON_PATCH, b'[{"op":"add","op":"add","path":"/a","z":1,"y":1}]') == [
+        'json patch duplicate field "[0].op"',
+        'json patch unknown field "[0].y"',
+        'json patch unknown field "[0].z"',
+    ]
+    assert patch_faults(JSON_PATCH, b"[") == patch_faults(JSON_PATCH, b"{}") == []
+
+
+def test_patch_types() -> None:
+    """A patch's media type is taken literally, up to the first semicolon."""
+    assert patch_type("application/merge-patch+json; charset=utf-8") == MERGE_PATCH
+    for content_type in ("", "Application/merge-patch+json", " application/merge-patch+json", "application/json"):
+        with pytest.raises(UnsupportedMediaType):
+            patch_type(content_type)
