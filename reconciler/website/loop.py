@@ -24,7 +24,7 @@ from reconciler.workqueue import WorkQueue
 
 # A child that is not ours does not tell us when it goes.
 _AGAIN: dict[Action, float] = {"taken": 10.0, "contested": POSTPONED}
-_WORKERS = 8
+_WORKERS = 16
 
 
 class Host(Cluster, Sink, Protocol):
@@ -66,9 +66,10 @@ async def reconcile(key: str, world: World) -> float | None:
         return None
     if website["metadata"].get("deletionTimestamp"):
         return None
-    deployment = await world.deployments.ensure(_wanted_deployment(website, world), website)
-    service = await world.services.ensure(desired_service(website), website)
-    outcomes = (deployment, service)
+    deployment, service = outcomes = await _both(
+        world.deployments.ensure(_wanted_deployment(website, world), website),
+        world.services.ensure(desired_service(website), website),
+    )
     if any(outcome.action == "ending" for outcome in outcomes):
         return None
     for dependents, outcome in zip((world.deployments, world.services), outcomes, strict=True):
@@ -81,6 +82,16 @@ async def reconcile(key: str, world: World) -> float | None:
         if outcome.error is not None:
             raise outcome.error
     return min((_AGAIN[outcome.action] for outcome in outcomes if outcome.action in _AGAIN), default=None)
+
+
+async def _both(deployment: Awaitable[Outcome], service: Awaitable[Outcome]) -> tuple[Outcome, Outcome]:
+    """At once; both have ended before what one of them raises is raised: nobody else works on the key until then."""
+    first, second = await asyncio.gather(deployment, service, return_exceptions=True)
+    if isinstance(first, BaseException):
+        raise first
+    if isinstance(second, BaseException):
+        raise second
+    return first, second
 
 
 def _wanted_deployment(website: Object, world: World) -> Object:

@@ -51,6 +51,17 @@ async def test_new_website_gets_its_children_and_status() -> None:
     assert status(store)["url"] == "http://kubia-website.ns.svc"
 
 
+async def test_one_child_does_not_wait_for_the_other() -> None:
+    """A Deployment that the cluster fails to take holds the Service up no more than the other way round."""
+    cluster, store = MemoryCluster(), MemoryWebsites(website())
+    cluster.refusals[DEPLOYMENT] = ClientError(500, "InternalError", "no")
+    with pytest.raises(ClientError):
+        await reconcile("ns/kubia", world(cluster, store))
+
+    assert cluster.applied == [DEPLOYMENT, SERVICE]
+    assert SERVICE in cluster.objects
+
+
 async def test_steady_state_costs_nothing() -> None:
     """When all is as it should be, nothing is asked, applied or written."""
     cluster, store = await made()

@@ -2,7 +2,7 @@
 cluster would take each other's children for leftovers."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,25 +55,32 @@ def kubectl(control_plane: ControlPlane) -> Kubectl:
     return new_namespace(control_plane.kubectl())
 
 
+@contextmanager
+def replicas(cluster: ControlPlane, namespace: str, etcd: SecureEtcd, directory: Path) -> Iterator[StartReplica]:
+    """Starts replicas on one etcd that elect a leader by a Lease in the namespace; they end with the context."""
+    token = service_account_token(cluster, manifests())
+    cluster.kubectl().apply(*election_rights(namespace))
+    with ExitStack() as running:
+
+        def start(name: str, *flags: str) -> Replica:
+            proxy = running.enter_context(Proxy(cluster, directory / name))
+            config = proxy.kubeconfig(token)
+            by_proxy = [f"--{prefix}kubeconfig={config}" for prefix in ("", "authentication-", "authorization-")]
+            election = ("--leader-elect", f"--leader-elect-resource-namespace={namespace}")
+            server = APIServerProcess(name, directory, cluster, etcd, *by_proxy, *election, *flags)
+            running.callback(server.kill)
+            server.start()
+            return Replica(server, proxy, namespace)
+
+        yield start
+
+
 @pytest.fixture
 def start_replica(
     control_plane: ControlPlane, kubectl: Kubectl, own_etcd: SecureEtcd, tmp_path: Path
 ) -> Iterator[StartReplica]:
-    """Starts replicas on one etcd that elect a leader by a Lease in the test's namespace."""
-    token = service_account_token(control_plane, manifests())
-    kubectl.apply(*election_rights(kubectl.namespace))
-    with ExitStack() as running:
-
-        def start(name: str, *flags: str) -> Replica:
-            proxy = running.enter_context(Proxy(control_plane, tmp_path / name))
-            config = proxy.kubeconfig(token)
-            by_proxy = [f"--{prefix}kubeconfig={config}" for prefix in ("", "authentication-", "authorization-")]
-            election = ("--leader-elect", f"--leader-elect-resource-namespace={kubectl.namespace}")
-            server = APIServerProcess(name, tmp_path, control_plane, own_etcd, *by_proxy, *election, *flags)
-            running.callback(server.kill)
-            server.start()
-            return Replica(server, proxy, kubectl.namespace)
-
+    """Starts replicas for one test."""
+    with replicas(control_plane, kubectl.namespace, own_etcd, tmp_path) as start:
         yield start
 
 

@@ -3,15 +3,19 @@ a hot loop."""
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import httpx
 import pytest
 
+from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.kubectl import Kubectl
 from tests.controlplane.process import eventually
 from tests.controlplane.proxy import Fault, Seen, error_event
-from tests.e2e.resilience.conftest import SOON, Replica, StartReplica, led
+from tests.controlplane.secure_etcd import SecureEtcd
+from tests.e2e.conftest import new_namespace
+from tests.e2e.resilience.conftest import SOON, Replica, led, replicas
 from tests.e2e.watching import Watch
 from tests.e2e.websites import website
 
@@ -23,13 +27,25 @@ UNAUTHENTICATED, UNDECIDED = 401, 500
 """What a Go server answers when TokenReview and SubjectAccessReview fail (wire.md 2.2 and 2.3)."""
 
 
-@pytest.fixture
-def replica(start_replica: StartReplica, kubectl: Kubectl) -> Replica:
-    """One that leads, with the Lease's default times."""
+@pytest.fixture(scope="module")
+def leader(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replica]:
+    """One server through all of the trouble, with the Lease's default times."""
     times = ("--leader-elect-lease-duration=12s", "--leader-elect-renew-deadline=8s", "--leader-elect-retry-period=2s")
-    one = start_replica("one", *times)
-    led(kubectl)
-    return one
+    kubectl = new_namespace(control_plane.kubectl())
+    directory = tmp_path_factory.mktemp("trouble")
+    with (
+        SecureEtcd(directory / "etcd") as etcd,
+        replicas(control_plane, kubectl.namespace, etcd, directory) as start,
+    ):
+        one = start("one", *times)
+        led(kubectl)
+        yield one
+
+
+@pytest.fixture
+def replica(leader: Replica, kubectl: Kubectl) -> Replica:
+    """The same in the test's namespace."""
+    return replace(leader, namespace=kubectl.namespace)
 
 
 @pytest.fixture
