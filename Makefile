@@ -36,13 +36,14 @@ golden: env ## records kube-apiserver's answers to the conformance cases again; 
 cluster: env ## a local control plane with the server registered; Ctrl-C ends it
 	@$(BIN)/python -m tests.controlplane run .local/cluster
 
-bench: env ## CPU, memory and latency beside kube-apiserver and sample-apiserver: bench/results.md
+bench: env ## beside kube-apiserver and sample-apiserver (bench/results.md), Kopf and controller-runtime (bench/reconcile.md)
 	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench.reconcile
 
 bench-growth: env ## how they grow with objects, watchers and connections: bench/growth.md (half an hour)
 	@$(BIN)/python -m bench --growth --rounds=3
 
-bench-reconcile: env ## 1,000 Websites at once, beside Kopf and controller-runtime: bench/reconcile.md (half an hour)
+bench-reconcile: env ## only 1,000 Websites at once, beside Kopf and controller-runtime: bench/reconcile.md
 	@$(BIN)/python -m bench.reconcile
 
 lock: env ## the lock files from pyproject.toml

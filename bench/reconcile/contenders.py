@@ -24,7 +24,7 @@ from tests.controlplane.server import APIServerProcess
 
 OURS, KOPF, RUNTIME = "this server", "Kopf", "controller-runtime"
 SELECTOR = ",".join(f"{label}={value}" for label, value in MANAGED.items())
-WORKERS = 16
+WORKERS = 8
 _USER = "contender"
 _SOON = 60.0
 

@@ -24,7 +24,7 @@ from reconciler.workqueue import WorkQueue
 
 # A child that is not ours does not tell us when it goes.
 _AGAIN: dict[Action, float] = {"taken": 10.0, "contested": POSTPONED}
-_WORKERS = 16
+_WORKERS = 8
 
 
 class Host(Cluster, Sink, Protocol):
