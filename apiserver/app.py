@@ -13,6 +13,7 @@ from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
+from prometheus_client import Gauge
 
 import reconciler
 from apiserver import cluster, kinds, tls
@@ -198,13 +199,18 @@ def _controllers(settings: Settings, environment: Environment, stores: Stores, i
     namespace, name = settings.leader_elect_resource_namespace, settings.leader_elect_resource_name
     identity = f"{socket.gethostname()}_{uuid.uuid4()}"
     candidate = Candidate(environment.client, namespace, name, identity, timing)
-    return [partial(run_as_leader, candidate, fence, partial(_together, runs))]
+    leads = instruments.leads.labels(name)
+    return [partial(run_as_leader, candidate, fence, partial(_lead, runs, leads))]
 
 
-async def _together(runs: Sequence[Task]) -> None:
-    async with asyncio.TaskGroup() as group:
-        for run in runs:
-            group.create_task(_run(run))
+async def _lead(runs: Sequence[Task], leads: Gauge) -> None:
+    leads.set(1)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for run in runs:
+                group.create_task(_run(run))
+    finally:
+        leads.set(0)
 
 
 def _listen(settings: Settings) -> socket.socket:

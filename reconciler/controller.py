@@ -55,14 +55,14 @@ class Controller:
         self._instruments = instruments or Instruments()
 
     async def run(self) -> None:
-        """Works until the queue is shut down and empty, or until cancelled; shuts the queue down then."""
+        """Works until the queue is shut down and empty, or until cancelled; the queue is abandoned then."""
         self._instruments.workers.labels(self._name).set(self._workers)
         try:
             async with asyncio.TaskGroup() as workers:
                 for _ in range(self._workers):
                     workers.create_task(self._work())
         finally:
-            self._queue.shut_down()
+            self._queue.abandon()
 
     async def _work(self) -> None:
         clock = asyncio.get_running_loop().time

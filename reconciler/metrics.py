@@ -49,6 +49,8 @@ class Instruments:
         )
         self.active = Gauge("controller_runtime_active_workers", "Reconciles that run.", _CONTROLLER, registry=to)
 
+        self.leads = Gauge("leader_election_master_status", "1: this process leads.", _NAME, registry=to)
+
     def track_work(self, name: str, ages: Callable[[], list[float]]) -> None:
         """`ages` is asked at each scrape: the seconds since each key that is worked on was handed out."""
         self._unfinished.labels(name).set_function(lambda: sum(ages()))

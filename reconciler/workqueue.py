@@ -92,6 +92,12 @@ class WorkQueue:
         self._timers.clear()
         self._changed.set()
 
+    def abandon(self) -> None:
+        """Shuts down, and drops what waits."""
+        self.shut_down()
+        self._queue.clear()
+        self._depth.set(0)
+
     def _append(self, key: str) -> None:
         self._queue.append(key)
         self._depth.set(len(self._queue))

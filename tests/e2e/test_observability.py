@@ -42,6 +42,7 @@ def test_no_secrets_in_the_log(registered: APIServerProcess) -> None:
         "apiserver_request_duration_seconds_bucket{",
         "apiserver_current_inflight_requests{",
         "process_cpu_seconds_total",
+        'leader_election_master_status{name="apiserver-controllers"} 1.0',
         'workqueue_depth{name="website-controller"}',
         'workqueue_unfinished_work_seconds{name="website-controller"}',
         'controller_runtime_max_concurrent_reconciles{controller="website-controller"}',

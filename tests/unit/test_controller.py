@@ -124,19 +124,23 @@ async def test_one_key_is_never_reconciled_twice_at_once() -> None:
     assert most == [0, 0]
 
 
-async def test_cancelled_run_shuts_the_queue_down() -> None:
-    """Cancelling ends the workers and the queue's timers."""
-    queue, entered = WorkQueue(), asyncio.Event()
+async def test_cancelled_run_abandons_the_queue() -> None:
+    """Cancelling ends the workers and the queue's timers; who does not lead any more has nothing that waits."""
+    registry, entered = CollectorRegistry(), asyncio.Event()
+    queue = WorkQueue("test", Instruments(registry))
 
     async def reconcile(_: str) -> None:
         entered.set()
         await asyncio.Event().wait()
 
-    queue.add("a")
+    for key in "abcd":
+        queue.add(key)
     loop = asyncio.create_task(Controller("test", queue, reconcile, workers=2).run())
     await entered.wait()
+    assert registry.get_sample_value("workqueue_depth", {"name": "test"}) == 2
     loop.cancel()
     with pytest.raises(asyncio.CancelledError):
         await loop
 
     assert await queue.get() is None
+    assert registry.get_sample_value("workqueue_depth", {"name": "test"}) == 0
