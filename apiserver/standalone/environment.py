@@ -2,7 +2,7 @@
 controllers that a cluster would run for them."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from apiserver import certificates
@@ -12,6 +12,7 @@ from apiserver.environment import Environment, Stores, Task, admission, serving,
 from apiserver.filters.authentication import AuthenticationConfig, Authenticator
 from apiserver.filters.authorization import masters_only
 from apiserver.filters.tokens import read_tokens, static_tokens
+from apiserver.machinery.errors import APIError
 from apiserver.machinery.kind import Kind
 from apiserver.machinery.request import User
 from apiserver.registry.store import AdmitCreate, Store
@@ -21,7 +22,7 @@ from apiserver.standalone.events import EventMirror
 from apiserver.standalone.garbage_collector import GarbageCollector
 from apiserver.standalone.kinds import HOST_KINDS, NAMESPACES
 from apiserver.standalone.kubeconfig import admin_kubeconfig
-from storage.interface import Storage
+from storage.interface import Storage, StorageError
 
 # A cluster's collector hears of a change later than the client that made it, who sees what it waits for.
 _COLLECTOR_LAG = 0.5
@@ -39,8 +40,7 @@ async def environment(settings: Settings, storage: Storage) -> AsyncIterator[Env
     authenticator = Authenticator(config, static_tokens(_tokens(settings)))
     listener = serving(settings, config.authorities)
     own = Store(NAMESPACES, storage, settings.etcd_prefix)
-    # Before anything is served, so that a client that finds the server ready finds them too.
-    await namespaces.create_initial(own)
+    await _begin(own, storage)
     lifecycle = NamespaceLifecycle(StoreNamespaces(own))
     client = await Client.connect(str(kubeconfig))
     try:
@@ -55,6 +55,14 @@ async def environment(settings: Settings, storage: Storage) -> AsyncIterator[Env
         )
     finally:
         await client.close()
+
+
+async def _begin(own: Store, storage: Storage) -> None:
+    """Before anything is served: a client that finds the server ready finds the first namespaces too, and no revision
+    from before them."""
+    with suppress(APIError, StorageError):
+        if created := await namespaces.create_initial(own):
+            await storage.compact(created)
 
 
 def _tokens(settings: Settings) -> dict[bytes, User]:

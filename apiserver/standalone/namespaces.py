@@ -42,27 +42,30 @@ async def admit(namespace: Object) -> None:
         namespace.update(prepared(namespace))
 
 
-async def create_initial(namespaces: Store) -> bool:
-    """Creates the Namespaces that exist from the start; False when the storage does not take them now."""
-    return all([await _exists(namespaces, name) for name in INITIAL])
+async def create_initial(namespaces: Store) -> int:
+    """Creates the Namespaces that exist from the start; the revision of the last one that was not there, 0 if all were.
+    Raises APIError when the storage does not take them now."""
+    return max([await _ensure(namespaces, name) for name in INITIAL])
 
 
 async def ensure_initial(namespaces: Store) -> None:
     """Creates them as soon as the storage takes them."""
-    while not await create_initial(namespaces):  # noqa: ASYNC110 - nobody tells when the storage is back
-        await asyncio.sleep(_WAIT)
+    while True:
+        try:
+            await create_initial(namespaces)
+        except APIError as error:
+            _log.warning("the first namespaces: %s", error)
+            await asyncio.sleep(_WAIT)
+        else:
+            return
 
 
-async def _exists(namespaces: Store, name: str) -> bool:
-    """Tries to create it; False when that must be tried again."""
+async def _ensure(namespaces: Store, name: str) -> int:
+    namespace = prepared({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     try:
-        await namespaces.create(prepared({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}), _WRITE)
+        return int((await namespaces.create(namespace, _WRITE)).meta["resourceVersion"])
     except AlreadyExists:
-        return True
-    except APIError as error:
-        _log.warning("namespace %s: %s", name, error)
-        return False
-    return True
+        return 0
 
 
 class NamespaceController:
