@@ -1,19 +1,21 @@
 """Discovery and OpenAPI: documents made once at the start, answered from memory whatever state storage is in
 (wire.md 1.6 to 1.9). Never a redirect: the aggregator refuses to pass one on."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from email.utils import formatdate
 from time import time
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
+from apiserver.http.asgi import METHODS
+from apiserver.http.negotiation import AGGREGATED_DISCOVERY, JSON, Format, negotiate_discovery, negotiate_plain
+from apiserver.http.respond import encoded, format_of, negotiated
 from apiserver.machinery import discovery, openapi
 from apiserver.machinery.document import Document
 from apiserver.machinery.encoding import encode, encode_ordered, indent
-from apiserver.machinery.errors import MethodNotAllowed, Object
+from apiserver.machinery.errors import MethodNotAllowed, NotAcceptable, Object
 from apiserver.machinery.kind import Kind
 
-_AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _YEAR = 365 * 24 * 3600
 
 
@@ -30,7 +32,13 @@ def router(kinds: Sequence[Kind], server_address: str) -> APIRouter:
     for group, version in dict.fromkeys((kind.group, kind.version) for kind in kinds):
         _add(routes, f"{_prefix(group)}/{version}", discovery.api_resource_list(kinds, group, version))
     _add_openapi(routes, kinds)
+    routes.add_api_route("/openapi/v3/{path:path}", _nothing, methods=list(METHODS))
     return routes
+
+
+async def _nothing() -> Response:
+    """No document, and no word about it."""
+    return Response(status_code=404)
 
 
 def _prefix(group: str) -> str:
@@ -38,43 +46,47 @@ def _prefix(group: str) -> str:
 
 
 def _add(routes: APIRouter, path: str, value: Object) -> None:
-    document = Document.of(value)
+    data = encode_ordered(value)
 
-    async def answer() -> Response:
-        return Response(document.body + b"\n", media_type="application/json")
+    async def answer(request: Request) -> Response:
+        return _negotiated(request, lambda _: data, negotiate_plain)
 
-    routes.add_api_route(path, answer)
-    routes.add_api_route(path + "/", answer)
+    _serve(routes, path, answer)
 
 
 def _add_root(routes: APIRouter, path: str, aggregated: Object, legacy: Object) -> None:
     """The root of a group tree: aggregated discovery for who asks for it, else the legacy list."""
-    new, old = Document.of(aggregated), Document.of(legacy)
+    new, old = Document.of(aggregated), encode_ordered(legacy)
 
     async def answer(request: Request) -> Response:
-        if not _wants_aggregated(request.headers.get("accept", "")):
-            return Response(old.body + b"\n", media_type="application/json", headers={"Vary": "Accept"})
+        response = _negotiated(request, lambda chosen: new.body if chosen.target else old, negotiate_discovery)
+        if ";as=" not in response.headers["content-type"]:
+            return response
         headers = {"ETag": new.etag, "Vary": "Accept", "Cache-Control": "public"}
         if request.headers.get("if-none-match") == new.etag:
             return Response(status_code=304, headers=headers)
-        return Response(new.body, headers={**headers, "Content-Type": _AGGREGATED})
+        response.headers.update(headers)
+        return response
 
-    routes.add_api_route(path, answer)
-    routes.add_api_route(path + "/", answer)
+    _serve(routes, path, answer)
 
 
-def _wants_aggregated(accept: str) -> bool:
-    """The first clause that can be served decides; plain JSON is served too."""
-    for clause in accept.split(","):
-        media_type, *parameters = (part.strip() for part in clause.split(";"))
-        asked = dict(part.partition("=")[::2] for part in parameters)
-        if media_type != "application/json":
-            continue
-        if "as" not in asked:
-            return False
-        if (asked["as"], asked.get("g"), asked.get("v")) == ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2"):
-            return True
-    return False
+def _serve(routes: APIRouter, path: str, answer: Callable[[Request], Awaitable[Response]]) -> None:
+    for each in (path, f"{path}/"):
+        routes.add_api_route(each, answer, methods=list(METHODS))
+
+
+def _negotiated(request: Request, data: Callable[[Format], bytes], negotiate: Callable[[str], Format]) -> Response:
+    """JSON in the format that is asked for. The media type names a conversion: the aggregator looks there."""
+    try:
+        chosen = negotiated(request.scope, negotiate)
+    except NotAcceptable as error:
+        return Response(indent(encode_ordered(error.to_status())), error.code, media_type=JSON)
+    media_type = chosen.media_type
+    if chosen.target:
+        target, group, version = AGGREGATED_DISCOVERY
+        media_type += f";g={group};v={version};as={target}"
+    return Response(encoded(data(chosen), chosen), headers={"Content-Type": media_type})
 
 
 def _add_openapi(routes: APIRouter, kinds: Sequence[Kind]) -> None:
@@ -97,7 +109,7 @@ def _add_tagged(routes: APIRouter, path: str, document: Document) -> None:
             return Response(status_code=304, headers=headers)
         return Response(document.body, media_type="application/json", headers=headers)
 
-    routes.add_api_route(path, answer)
+    routes.add_api_route(path, answer, methods=list(METHODS))
 
 
 def _accepts_json(accept: str) -> bool:
@@ -108,13 +120,15 @@ def _accepts_json(accept: str) -> bool:
 
 def add_index(application: FastAPI) -> None:
     """The root: every path that is served, sorted (wire.md 8.2)."""
-    paths = sorted({getattr(route, "path", "") for route in application.routes} - {""})
+    served = {getattr(route, "path", "") for route in application.routes} - {""}
+    paths = sorted(path for path in served if "{" not in path)
     document = indent(encode({"paths": paths}))
 
     async def answer() -> Response:
         return Response(document, media_type="application/json")
 
-    application.add_api_route("/", answer)
+    for path in ("/", "/index.html"):
+        application.add_api_route(path, answer, methods=list(METHODS))
 
 
 async def no_page(_request: Request, _error: Exception) -> Response:
@@ -122,7 +136,8 @@ async def no_page(_request: Request, _error: Exception) -> Response:
     return Response("404 page not found\n", 404, {"X-Content-Type-Options": "nosniff"}, "text/plain; charset=utf-8")
 
 
-async def no_method(_request: Request, _error: Exception) -> Response:
+async def no_method(request: Request, _error: Exception) -> Response:
     """The router's Status for a method that is not served there; no Allow header (wire.md 3.0)."""
     error = MethodNotAllowed("the server does not allow this method on the requested resource", {})
-    return Response(encode_ordered(error.to_status()) + b"\n", 405, media_type="application/json")
+    chosen = format_of(request.scope)
+    return Response(encoded(encode_ordered(error.to_status()), chosen), 405, media_type=chosen.media_type)

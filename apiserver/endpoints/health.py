@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from apiserver.http.asgi import METHODS
 from apiserver.http.drain import Drain
 from apiserver.http.metrics import Metrics
 from apiserver.machinery.encoding import encode_ordered, indent
@@ -22,7 +23,7 @@ HEALTHZ, LIVEZ, READYZ = "healthz", "livez", "readyz"
 PROBES = (HEALTHZ, LIVEZ, READYZ)
 _TEXT = "text/plain; charset=utf-8"
 _NOSNIFF = {"X-Content-Type-Options": "nosniff"}
-_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+_METHODS = list(METHODS)
 
 Check = Callable[[], Awaitable[None]]
 """Raises what is wrong; only the log and the check's own path tell it."""

@@ -8,6 +8,8 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+"""For who does not care which it is, as handlers of Go's ServeMux."""
 
 Headers = Iterable[tuple[bytes, bytes]]
 """Names are in lower case, and may come more than once."""

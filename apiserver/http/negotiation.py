@@ -12,6 +12,7 @@ _ACCEPTED = "application/json, application/yaml, application/vnd.kubernetes.prot
 _STREAMS = "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"
 _CONVERSIONS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
 _CONVERSION = ("as", "g", "v")
+AGGREGATED_DISCOVERY = ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2")
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _PRETTY_AGENTS = ("curl", "Wget", "Mozilla/5.0")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
@@ -62,6 +63,12 @@ def negotiate(accept: str) -> Format:
 def negotiate_plain(accept: str) -> Format:
     """For what cannot be converted: a Status, or a discovery document. Raises NotAcceptable."""
     return _negotiate(accept, lambda asked: not any(asked), ("",))
+
+
+@lru_cache(maxsize=1024)
+def negotiate_discovery(accept: str) -> Format:
+    """For the root of the groups, which may be asked for all that is below. Raises NotAcceptable."""
+    return _negotiate(accept, lambda asked: not any(asked) or asked == AGGREGATED_DISCOVERY, ("",))
 
 
 def check_stream(chosen: Format) -> None:

@@ -1,6 +1,7 @@
 """Answers that are no resource: a Status, or text as Go's http.Error writes it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from apiserver.http.asgi import Headers, Scope, Send
 from apiserver.http.negotiation import YAML, Format, negotiate_plain, wants_pretty
@@ -42,12 +43,13 @@ async def send_text(send: Send, code: int, text: str, headers: Headers = ()) -> 
 
 async def send_status(send: Send, error: APIError, chosen: Format = Format(), headers: Headers = ()) -> None:
     """`error` as a Status in the chosen format."""
-    data = _encoded(encode_ordered(error.to_status()), chosen)
+    data = encoded(encode_ordered(error.to_status()), chosen)
     retry = [(b"retry-after", b"%d" % error.retry_after)] if error.retry_after else []
     await send_bytes(send, error.code, data, [(b"content-type", chosen.media_type.encode()), *retry, *headers])
 
 
-def _encoded(data: bytes, chosen: Format) -> bytes:
+def encoded(data: bytes, chosen: Format) -> bytes:
+    """Compact JSON without a newline as it is sent."""
     if chosen.media_type == YAML:
         return to_yaml(data)
     return indent(data) if chosen.pretty else data + b"\n"
@@ -55,13 +57,18 @@ def _encoded(data: bytes, chosen: Format) -> bytes:
 
 def format_of(scope: Scope) -> Format:
     """What the client wants a Status in. Where nothing can be negotiated, a conversion for one: indented JSON."""
-    # Of a repeated header the first one counts, as in Go.
-    headers, info = dict(reversed(scope["headers"])), scope["state"]["info"]
     try:
-        chosen = negotiate_plain(headers.get(b"accept", b"").decode("latin-1"))
+        return negotiated(scope, negotiate_plain)
     except NotAcceptable:
         return Format(pretty=True)
-    return Format(chosen.media_type, chosen.pretty or _wants_pretty(info, headers))
+
+
+def negotiated(scope: Scope, negotiate: Callable[[str], Format]) -> Format:
+    """What `negotiate` makes of the request's Accept header, pretty if the client is a person. Raises NotAcceptable."""
+    # Of a repeated header the first one counts, as in Go.
+    headers, info = dict(reversed(scope["headers"])), scope["state"]["info"]
+    chosen = negotiate(headers.get(b"accept", b"").decode("latin-1"))
+    return replace(chosen, pretty=chosen.pretty or _wants_pretty(info, headers))
 
 
 def _wants_pretty(info: RequestInfo, headers: dict[bytes, bytes]) -> bool:

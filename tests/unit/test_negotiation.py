@@ -2,7 +2,16 @@
 
 import pytest
 
-from apiserver.http.negotiation import JSON, YAML, Format, check_stream, negotiate, negotiate_plain, wants_pretty
+from apiserver.http.negotiation import (
+    JSON,
+    YAML,
+    Format,
+    check_stream,
+    negotiate,
+    negotiate_discovery,
+    negotiate_plain,
+    wants_pretty,
+)
 from apiserver.machinery.errors import NotAcceptable
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
@@ -101,6 +110,15 @@ def test_conversions(accept: str, expected: Format) -> None:
 def test_pretty_parameter(accept: str, pretty: bool) -> None:
     """Only the literal 1 counts in an Accept header."""
     assert negotiate(f"application/json;{accept}").pretty is pretty
+
+
+def test_discovery() -> None:
+    """The root of the groups may be asked for everything below it, in the one version there is."""
+    aggregated = "application/json;g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList"
+    assert negotiate_discovery(aggregated.format("v2")).target == "APIGroupDiscoveryList"
+    assert negotiate_discovery(f"{aggregated.format('v2beta1')},application/json") == Format()
+    with pytest.raises(NotAcceptable):
+        negotiate_discovery(aggregated.format("v2beta1"))
 
 
 def test_watch_is_no_yaml() -> None:
