@@ -7,10 +7,10 @@ from apiserver.machinery.errors import BadRequest, FieldError, Invalid, Object, 
 from apiserver.machinery.request import Query, first, truthy
 from apiserver.machinery.strategy import DeleteOptions
 from apiserver.machinery.unmarshal import delete_options_fault
+from apiserver.machinery.validation import MANAGER_LIMIT, validate_manager
 
 _META_GROUP = "meta.k8s.io"
 _POLICIES = ("Foreground", "Background", "Orphan")
-_MANAGER_LIMIT = 128
 _DIGITS = 21
 
 
@@ -40,7 +40,7 @@ def write_query(query: Query, options_kind: str, user_agent: str, *, apply: bool
     manager = first(query, "fieldManager")
     if apply and not manager:
         found.append(errors.required("fieldManager", "is required for apply patch"))
-    found += _check_manager(manager)
+    found += validate_manager(manager, "fieldManager")
     found += _check_dry_run(query)
     validation = first(query, "fieldValidation")
     if validation not in ("", "Ignore", "Strict", "Warn"):
@@ -61,23 +61,11 @@ def _check_dry_run(query: Query) -> list[FieldError]:
     return [] if all(value == "All" for value in values) else [errors.not_supported("dryRun", values, ("All",))]
 
 
-def _check_manager(manager: str) -> list[FieldError]:
-    found = []
-    if len(manager.encode()) > _MANAGER_LIMIT:
-        found.append(errors.too_long("fieldManager", _MANAGER_LIMIT))
-    at = 0
-    for char in manager:
-        if not char.isprintable():
-            text = f"invalid character U+{ord(char):04X} (at position {at})"
-            found.append(errors.invalid("fieldManager", manager, text))
-        at += len(char.encode())
-    return found
-
-
 def manager_of(user_agent: str) -> str:
-    """A request without fieldManager is its program's: the user agent up to the first slash."""
-    name = "".join(char for char in user_agent.partition("/")[0] if char.isprintable())
-    return name.encode()[:_MANAGER_LIMIT].decode("utf-8", "ignore") or "unknown"
+    """A request without fieldManager is its program's: the user agent, which came as bytes in Latin-1's letters, up to
+    the first slash."""
+    text = user_agent.partition("/")[0].encode("latin-1").decode("utf-8", "replace")
+    return "".join(filter(str.isprintable, text)).encode()[:MANAGER_LIMIT].decode("utf-8", "ignore") or "unknown"
 
 
 def integer(query: Query, key: str) -> int | None:

@@ -12,6 +12,9 @@ from apiserver.machinery.names import parse_group_version
 _STANDARD_FINALIZERS = frozenset(("orphan", "foregroundDeletion", "kubernetes"))
 _OWNER = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
 ANNOTATIONS_LIMIT = 256 * 1024
+MANAGER_LIMIT = 128
+"""Bytes of a field manager's name."""
+_SUBRESOURCE_LIMIT = 256
 
 
 def validate_meta(meta: Object, namespaced: bool) -> list[FieldError]:
@@ -25,6 +28,7 @@ def _validate_common(meta: Object, namespaced: bool) -> list[FieldError]:
         *_validate_namespace(meta, namespaced),
         *_validate_changeable(meta),
         *_validate_finalizers(meta.get("finalizers") or []),
+        *_validate_managers(meta.get("managedFields") or []),
     ]
 
 
@@ -118,7 +122,27 @@ def validate_meta_update(new: Object, old: Object, namespaced: bool) -> list[Fie
 
 def validate_meta_change(new: Object, old: Object) -> list[FieldError]:
     """What kube-apiserver lists twice: the generic registry checks it, and so does the resource's strategy."""
-    return [*_validate_kept(new, old), *_validate_changeable(new)]
+    managers = _validate_managers(new.get("managedFields") or [])
+    return [*_validate_kept(new, old), *_validate_changeable(new), *managers]
+
+
+def _validate_managers(entries: list[Object]) -> Iterator[FieldError]:
+    """Only what a client may have written into entries that can be read."""
+    for index, entry in enumerate(entries):
+        field = f"metadata.managedFields[{index}]"
+        yield from validate_manager(entry.get("manager", ""), f"{field}.manager")
+        if len(entry.get("subresource", "").encode()) > _SUBRESOURCE_LIMIT:
+            yield errors.too_long(f"{field}.subresource", _SUBRESOURCE_LIMIT)
+
+
+def validate_manager(manager: str, field: str) -> Iterator[FieldError]:
+    """Field errors of a field manager's name."""
+    if len(manager.encode()) > MANAGER_LIMIT:
+        yield errors.too_long(field, MANAGER_LIMIT)
+    for index, char in enumerate("" if manager.isprintable() else manager):
+        if not char.isprintable():
+            at = len(manager[:index].encode())
+            yield errors.invalid(field, manager, f"invalid character U+{ord(char):04X} (at position {at})")
 
 
 def _validate_kept(new: Object, old: Object) -> list[FieldError]:

@@ -205,3 +205,14 @@ def test_changed_finalizers_are_checked() -> None:
         'metadata.finalizers: Invalid value: ["orphan","foregroundDeletion"]: '
         "finalizer orphan and foregroundDeletion cannot be both set"
     ]
+
+
+def test_managers() -> None:
+    """Names in managed fields have the rules of ?fieldManager, and a place."""
+    entries = [{"manager": "fine"}, {"manager": "a\tb", "subresource": "x" * 257}, {"manager": "x" * 129}]
+
+    assert faults(managedFields=entries) == [
+        'metadata.managedFields[1].manager: Invalid value: "a\\tb": invalid character U+0009 (at position 1)',
+        "metadata.managedFields[1].subresource: Too long: may not be more than 256 bytes",
+        "metadata.managedFields[2].manager: Too long: may not be more than 128 bytes",
+    ]

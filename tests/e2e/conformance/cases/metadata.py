@@ -41,6 +41,21 @@ CHANGES: tuple[tuple[str, Any], ...] = (
 VERSIONS = ("", "0", "01", "x", "-1", " 1", "99999999", "99999999999999999999", 5, None)
 
 
+def managed(**members: Any) -> list[dict[str, Any]]:
+    """An entry that a client has written itself."""
+    fields: dict[str, Any] = {"f:spec": {"f:branch": {}}}
+    made = {"manager": "x", "operation": "Update", "apiVersion": "{GROUP}/v1alpha1", "time": "2020-01-01T00:00:00Z"}
+    return [{**made, "fieldsType": "FieldsV1", "fieldsV1": fields, **members}]
+
+
+ENTRIES: tuple[Any, ...] = (
+    *(managed(), managed() * 2, managed(operation="Apply"), managed(operation="x"), managed(apiVersion="")),
+    *(managed(fieldsType="x"), managed(time=None), managed(time="x"), managed(manager=""), managed(fieldsV1={})),
+    *(managed(fieldsV1=None), managed(fieldsV1={"f:spec": 5}), managed(fieldsV1={"f:metadata": {"f:name": {}}})),
+    *(managed(manager="a" * 129), managed(manager="a\nb"), managed(extra=1), [{}], [{}, {}], [], None, [None], "x"),
+)
+
+
 def tried(**meta: Any) -> Step:
     return create(query=NEVER, **meta)
 
@@ -74,6 +89,9 @@ CASES: Cases = {
     "times": tuple(tried(creationTimestamp=each) for each in TIMES),
     "update": (saved(labels={"x": "y"}, finalizers=["a/b"]), *(put(**{key: value}) for key, value in CHANGES)),
     "patch": (saved(labels={"x": "y"}, finalizers=["a/b"]), *(patched(**{key: value}) for key, value in CHANGES)),
+    "managers": tuple(tried(managedFields=each) for each in ENTRIES),
+    "managers-update": (saved(), *(put(managedFields=each, labels={"l": "n"}) for each in ENTRIES)),
+    "managers-patch": (saved(), *(patched(managedFields=each, labels={"l": "n"}) for each in ENTRIES)),
     "several-faults": (
         saved(),
         tried(labels={"a a": "1"}, annotations={"a a": "1"}, finalizers=["b b"], ownerReferences=[{}]),
