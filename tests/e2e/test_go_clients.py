@@ -92,8 +92,8 @@ def aggregated(
                 server.restart()
                 server.wait_available()
 
-            disturbances = {"restart": restart, "compact": etcd.compact}
-            yield Probe(program, cluster_of_its_own.kubeconfig(), GROUP, disturbances)
+            storage = {"stop-storage": etcd.kill, "start-storage": etcd.start, "compact": etcd.compact}
+            yield Probe(program, cluster_of_its_own.kubeconfig(), GROUP, storage | {"restart": restart})
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def reference(program: Path, cluster_of_its_own: ControlPlane) -> Probe:
 
 @pytest.mark.parametrize("test", BODIES)
 def test_through_the_aggregator(aggregated: Probe, test: str) -> None:
-    """What the comment of the probe's test says is so of the server, its restart and its compaction included."""
+    """What the comment of the probe's test says is so of the server, whatever it asks to be done to that."""
     aggregated.run(test)
 
 
