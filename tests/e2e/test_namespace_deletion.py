@@ -5,6 +5,8 @@ import orjson
 from tests.controlplane.kubectl import Kubectl, Object
 from tests.controlplane.process import eventually
 from tests.controlplane.server import APIServerProcess
+from tests.e2e.conftest import new_namespace
+from tests.e2e.garbage import await_collector
 from tests.e2e.websites import GROUP, condition, create, manifest, website
 
 WITHIN = 120.0
@@ -73,6 +75,8 @@ def test_server_away(registered: APIServerProcess, cluster: Kubectl) -> None:
         registered.start()
     registered.wait_available()
     eventually(lambda: _gone(cluster), WITHIN, "the namespace is gone")
+    # The garbage collector was turned away meanwhile, and tries again ever more slowly: the next test needs it.
+    await_collector(new_namespace(cluster), "website")
 
 
 def _await_unavailable(kubectl: Kubectl, api_service: Object) -> None:
