@@ -4,16 +4,28 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from apiserver.machinery.errors import FieldError, Object
-from apiserver.machinery.meta import Condition, ListMap, ListSet, int32, int64, timestamp
+from apiserver.machinery.meta import (
+    AtomicMap,
+    Condition,
+    IntOrString,
+    ListMap,
+    ListSet,
+    Nullable,
+    int32,
+    int64,
+    timestamp,
+)
 from apiserver.machinery.schema import (
+    PRESERVE,
     SCHEMALESS,
     apply_defaults,
     from_model,
     prune,
     schema_of,
+    validate,
     validate_model,
 )
 
@@ -50,7 +62,25 @@ class Outer(BaseModel):
     when: timestamp | None = None
 
 
+class Open(BaseModel):
+    """Described in part."""
+
+    model_config = ConfigDict(extra="allow")
+
+    x: int | None = None
+
+
+class Marked(BaseModel):
+    port: IntOrString | None = None
+    window: Annotated[Inner, AtomicMap] | None = None
+    limits: Annotated[dict[str, int], AtomicMap] | None = None
+    note: Annotated[str | None, Nullable] = None
+    open: Open | None = None
+    inner: Inner = Inner()
+
+
 OUTER = from_model(Outer)
+MARKED = from_model(Marked)["properties"]
 
 
 @pytest.mark.parametrize(
@@ -73,6 +103,42 @@ OUTER = from_model(Outer)
 def test_schema_of_a_field(field: str, expected: Object) -> None:
     """Each type a model may use has its structural schema; `X | None` is an optional X."""
     assert OUTER["properties"][field] == expected
+
+
+def test_markers() -> None:
+    """What is owned as a whole, what may be null, what is a number or a name, and what else there may be."""
+    assert MARKED["port"] == {"x-kubernetes-int-or-string": True}
+    assert (MARKED["window"]["x-kubernetes-map-type"], MARKED["limits"]["x-kubernetes-map-type"]) == ("atomic",) * 2
+    assert MARKED["note"] == {"type": "string", "nullable": True}
+    assert MARKED["open"]["x-kubernetes-preserve-unknown-fields"] is True
+    assert list(MARKED["open"]["properties"]) == ["x"]
+
+
+def test_defaults_have_no_nulls() -> None:
+    """A model as a default leaves absent what it leaves absent."""
+    assert MARKED["inner"]["default"] == {"x": 3}
+
+
+def test_numbers_or_names() -> None:
+    """int-or-string takes both, and says so of whatever else."""
+    assert not list(validate({"port": 80}, {"properties": MARKED}))
+    assert not list(validate({"port": "http"}, {"properties": MARKED}))
+    (fault,) = validate({"port": True}, {"properties": MARKED})
+    assert str(fault) == 'port: Invalid value: "boolean": port in body must be of type integer,string: "boolean"'
+
+
+def test_whole_numbers_everywhere() -> None:
+    """JSON has no integers, and Go writes none with a point; what must be text stays as it came, to be refused."""
+    schema: Object = {"properties": {"n": {"type": "number"}, "s": {"type": "string"}, "free": {PRESERVE: True}}}
+    tree = prune({"n": 1.0, "s": 1.0, "free": {"x": [2.0, 2.5]}}, schema, [])
+    assert [type(each) for each in (tree["n"], tree["s"], *tree["free"]["x"])] == [int, float, int, float]
+
+
+def test_null_gets_the_default() -> None:
+    """Unless null is a value there."""
+    value: Object = {"a": None, "b": None}
+    apply_defaults(value, {"properties": {"a": {"default": 1}, "b": {"default": 1, "nullable": True}}})
+    assert value == {"a": 1, "b": None}
 
 
 def test_exclusive_bounds() -> None:
