@@ -14,7 +14,7 @@ MERGE, JSON_PATCH = "application/merge-patch+json", "application/json-patch+json
 APPLY, JSON, YAML = "application/apply-patch+yaml", "application/json", "application/yaml"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 NAME = "a"
-STEPS = 12
+STEPS = 10
 
 Tree = dict[str, Any]
 Make = Callable[[Random], Any]

@@ -8,7 +8,7 @@ import httpx
 from tests.e2e.ownership.exchange import Subject, await_next_second
 from tests.e2e.ownership.generator import Write, writes_of
 
-SEEDS = range(50)
+SEEDS = range(40)
 
 
 def _subjects(client: httpx.Client) -> list[Subject]:
