@@ -71,9 +71,9 @@ def test_view() -> None:
 
 def test_replicas_that_are_not_there() -> None:
     """Nobody can read them; a write must say how many."""
-    with pytest.raises(InternalError, match='the spec replicas field ".spec.replicas" does not exist'):
+    with pytest.raises(InternalError, match=r'the spec replicas field "\.spec\.replicas" does not exist'):
         scale.shown(KIND, rack({}))
-    with pytest.raises(BadRequest, match='the spec replicas field ".spec.replicas" cannot be empty'):
+    with pytest.raises(BadRequest, match=r'the spec replicas field "\.spec\.replicas" cannot be empty'):
         scale.updated(KIND, rack({}), lambda live: live, write("hpa"))
     assert scaled(rack({}), 0)["spec"]["replicas"] == 0
 
