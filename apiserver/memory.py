@@ -4,8 +4,10 @@ import ctypes
 import gc
 import sys
 
-_M_MMAP_THRESHOLD = -3  # of malloc.h
+# Of malloc.h.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _MMAP_THRESHOLD = 4 * 1024 * 1024
+_TRIM_THRESHOLD = 16 * 1024 * 1024
 _YOUNG_OBJECTS = 20_000
 
 
@@ -18,6 +20,7 @@ def configure() -> None:
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD)
+        libc.mallopt(_M_TRIM_THRESHOLD, _TRIM_THRESHOLD)
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS, 20, 20)

@@ -10,7 +10,7 @@ MAX_ITEMS = 256
 """Of a run; those with fewer than MIN_ITEMS are joined with the next one when one of theirs is deleted."""
 MIN_ITEMS = 32
 MAX_BYTES = 256 * 1024
-"""Of the values of a run, unless it has but one."""
+"""Of the values of a run, unless it has but one; small values are not counted each time one is added."""
 _key = attrgetter("key")
 
 
@@ -37,7 +37,11 @@ class Runs:
         items = self._runs[at].items
         place = bisect_left(items, kv.key, key=_key)
         known = place < len(items) and items[place].key == kv.key
-        self._replace(at, at + 1, [*items[:place], kv, *items[place + known :]])
+        changed = [*items[:place], kv, *items[place + known :]]
+        if len(changed) <= MAX_ITEMS and len(kv.value) <= MAX_BYTES // MAX_ITEMS:
+            self._runs[at], self._starts[at] = Run(changed), changed[0].key
+        else:
+            self._replace(at, at + 1, changed)
 
     def remove(self, key: str) -> None:
         """The key must be there."""

@@ -40,6 +40,7 @@ def compile_path(path: str) -> Getter:
     return _first_of([_step(token) for token in tokens])
 
 
+@lru_cache(maxsize=1024)
 def simple_keys(path: str) -> tuple[str, ...]:
     """The members that a path without indexes and filters goes through. Raises ValueError for any other path."""
     keys = [_key(token) for token in _tokens(path)]

@@ -7,7 +7,10 @@ The rules are those of k8s.io/apimachinery `pkg/util/managedfields` and of sigs.
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any, NamedTuple
+
+import orjson
 
 from apiserver.machinery.encoding import encode_ordered
 from apiserver.machinery.errors import Object
@@ -158,10 +161,48 @@ def track_update(live: Object | None, new: Object, schema: Object, write: Write)
     before = with_managed(live, {}) if live else {}
     of = type_of(schema)
     try:
+        if not managed:
+            return with_managed(new, _created(new, of, write))
         _check_ignored(before, new, of, write.reset)
         return with_managed(new, updated(managed, before, new, of, write))
     except TypedError:
         return new
+
+
+def _created(new: Object, of: MapType, write: Write) -> Managed:
+    """The managers of an object that had none. Raises TypedError."""
+    own = _owned_by_creator(_Shaped(new), of, write.reset)
+    return _with_own({}, own, write) if own else {}
+
+
+class _Shaped:
+    """An object, equal to every other one whose creator owns the same fields: values count in lists only. `obj` is
+    there until it has been looked at, so that nothing is kept of it but its shape."""
+
+    __slots__ = ("obj", "shape")
+
+    def __init__(self, obj: Object) -> None:
+        self.obj, self.shape = obj, _shape(obj)
+
+    def __hash__(self) -> int:
+        return hash(self.shape)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Shaped) and self.shape == other.shape
+
+
+def _shape(value: Any) -> Any:
+    if isinstance(value, dict):
+        return tuple([(key, _shape(member)) for key, member in value.items()])
+    return blake2b(orjson.dumps(value), digest_size=16).digest() if isinstance(value, list) else type(value)
+
+
+@lru_cache(maxsize=128)
+def _owned_by_creator(new: _Shaped, of: MapType, reset: FieldPaths) -> FieldSet:
+    """Clients create objects of the same few shapes again and again. Raises TypedError, each time."""
+    obj, new.obj = new.obj, {}
+    _check_ignored({}, obj, of, reset)
+    return difference(changes_between({}, obj, of, reset).added, _UNOWNED)
 
 
 def _check_ignored(live: Object, new: Object, of: MapType, reset: FieldPaths) -> None:
@@ -197,11 +238,14 @@ def updated(managed: Managed, live: Object, new: Object, of: MapType, write: Wri
     changed = union(changes.modified, changes.added)
     kept = without(known(managed, of, write.api_version), changed, changes.removed)
     own = difference(changed, _UNOWNED)
-    if own:
-        entry = Entry(write.manager or "unknown", UPDATE, write.api_version, write.subresource, own, write.now)
-        previous = kept.get(key_of(entry))
-        kept[key_of(entry)] = entry._replace(fields=union(own, previous.fields)) if previous else entry
-    return _capped(kept)
+    return _capped(_with_own(kept, own, write) if own else kept)
+
+
+def _with_own(managed: Managed, own: FieldSet, write: Write) -> Managed:
+    """With what the writer owns now, beside what it had."""
+    entry = Entry(write.manager or "unknown", UPDATE, write.api_version, write.subresource, own, write.now)
+    previous = managed.get(key_of(entry))
+    return {**managed, key_of(entry): entry._replace(fields=union(own, previous.fields)) if previous else entry}
 
 
 def changes_between(live: Object, new: Object, of: MapType, reset: FieldPaths) -> Comparison:

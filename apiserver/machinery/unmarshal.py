@@ -91,8 +91,10 @@ def _member_fault(value: Object, schema: Object, struct: str, path: str, go_type
         return next(filter(None, (_fault(member, rest, struct, path, "string") for member in value.values())), "")
     struct = go_type.removeprefix("v1.")
     for key, child in schema["properties"].items():
+        if value.get(key) is None:
+            continue
         go_type = _GO_FIELDS.get((struct, key)) or _go_type(child)
-        fault = _fault(value.get(key), child, struct, f"{path}.{key}" if path else key, go_type)
+        fault = _fault(value[key], child, struct, f"{path}.{key}" if path else key, go_type)
         if fault:
             return fault
     return ""

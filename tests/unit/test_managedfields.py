@@ -260,3 +260,19 @@ def test_a_change_of_more_than_times_stays() -> None:
     untracked = {**live, "metadata": {"name": "a"}}
     for new in (other_value, other_owner, untracked):
         assert restore_times_if_unchanged(live, new) is new
+
+
+def test_creators_of_like_objects() -> None:
+    """Objects that differ in values only are owned alike; the fields that a list's items make are each object's own."""
+    first, second = thing(branch="a"), thing(branch="b")
+    assert entries(track(None, first)) == entries(track(None, second, now=NOW))
+    listed = [{**thing(), "metadata": {**thing()["metadata"], "finalizers": [name]}} for name in ("x/a", "x/b")]
+    owned = [entries(track(None, obj))[0]["fieldsV1"]["f:metadata"]["f:finalizers"] for obj in listed]
+    assert owned == [{".": {}, f'v:"{name}"': {}} for name in ("x/a", "x/b")]
+
+
+def test_creators_of_misfits() -> None:
+    """What cannot be tracked is not, each time, though an object of nearly the same shape was before."""
+    for second, tracked in (({"type": "b"}, True), (None, False), (None, False), ({"type": "c"}, True)):
+        status = {"conditions": [{"type": "a"}, second]}
+        assert bool(entries(track(None, {**thing(), "status": status}))) is tracked
