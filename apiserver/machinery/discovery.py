@@ -93,14 +93,13 @@ def _names(kind: Kind) -> Object:
 
 
 def _subresource(kind: Kind, name: str) -> Object:
-    entry: Object = {
+    return {
         "name": f"{kind.plural}/{name}",
         "singularName": "",
         "namespaced": kind.namespaced,
-        "kind": kind.kind,
+        **(_SCALE if name == "scale" else {"kind": kind.kind}),
         "verbs": list(SUBRESOURCE_VERBS),
     }
-    return {**entry, **_SCALE} if name == "scale" else entry
 
 
 def storage_version_hash(kind: Kind) -> str:
