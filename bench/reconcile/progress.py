@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 
 import httpx
 import orjson
@@ -34,7 +34,7 @@ class Progress(AbstractContextManager["Progress"]):
         self._headers = {"Accept": _METADATA} if metadata_only else {}
         self._names: set[str] = set()
         self._reached = threading.Event()
-        self._opened = threading.Event()
+        self._opened, self._closed = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._read, daemon=True)
         self.reached_at = 0.0
         """time.monotonic() when they were."""
@@ -51,18 +51,21 @@ class Progress(AbstractContextManager["Progress"]):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._closed.set()
         self._client.close()
 
     def _read(self) -> None:
-        try:
-            with self._client.stream("GET", self._path, params=self._query, headers=self._headers) as answer:
-                self._opened.set()
-                for line in answer.raise_for_status().iter_lines():
-                    if line and self._take(orjson.loads(line)["object"]):
-                        return
-        except (httpx.HTTPError, OSError, RuntimeError):
-            # Closed under our hands, or ended: whoever waits sees that it is incomplete.
-            return
+        """Watches from the beginning whenever a watch ends, as it may at any time."""
+        while not (self._reached.is_set() or self._closed.wait(0.1)):
+            with suppress(httpx.HTTPError, OSError, RuntimeError):
+                self._follow()
+
+    def _follow(self) -> None:
+        with self._client.stream("GET", self._path, params=self._query, headers=self._headers) as answer:
+            self._opened.set()
+            for line in answer.raise_for_status().iter_lines():
+                if line and self._take(orjson.loads(line)["object"]):
+                    return
 
     def _take(self, item: Object) -> bool:
         if self._done(item):

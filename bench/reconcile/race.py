@@ -42,8 +42,8 @@ class Outcome:
 
     @property
     def requests_each(self) -> float:
-        """Of a Website."""
-        return sum(self.requests.values()) / self.websites
+        """Of a Website. Reviews are not: they are about who asks this server, and cached."""
+        return sum(count for what, count in self.requests.items() if not what.endswith("reviews")) / self.websites
 
     def document(self) -> dict[str, Any]:
         """As JSON."""

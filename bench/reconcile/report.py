@@ -23,9 +23,9 @@ Children of Kopf and of this server are made by server-side apply, those of cont
 the books of each teach.
 
 Times are seconds from the first create. Requests are those that kube-apiserver has answered to the contender, as \
-its audit log has them: reads, writes, reviews and Events, without watches. CPU is that of the contender's process; \
-this server's includes serving the Websites. Memory is its resident memory at its highest. Given are the median and, \
-in parentheses, the lowest and the highest of the rounds.
+its audit log has them: reads, writes and Events, without watches; reviews of who asks this server are listed below \
+only. CPU is that of the contender's process; this server's includes serving the Websites. Memory is its resident \
+memory at its highest. Given are the median and, in parentheses, the lowest and the highest of the rounds.
 """
 
 _ROWS: tuple[tuple[str, Value, str], ...] = (
@@ -89,9 +89,9 @@ def _ready(outcome: Outcome) -> float:
 
 
 def _goal(text: str, found: float, at_least: float | None) -> list[str]:
-    """At most REQUESTS_GOAL where there is no least; a few requests of a whole run are none of a Website's."""
+    """At most REQUESTS_GOAL where there is no least."""
     if at_least is None:
-        return [text, f"{found:.2f}", f"at most {REQUESTS_GOAL:g}", "yes" if round(found, 2) <= REQUESTS_GOAL else "no"]
+        return [text, f"{found:.2f}", f"at most {REQUESTS_GOAL:g}", "yes" if found <= REQUESTS_GOAL else "no"]
     return [text, f"{found:.2f}", f"at least {at_least:g}", "yes" if found >= at_least else "no"]
 
 
