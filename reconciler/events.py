@@ -118,7 +118,10 @@ class EventRecorder:
 
     async def _write(self, key: str) -> float | None:
         """Tells the cluster what it does not know yet; forgets a series that has ended."""
-        series, now = self._series[key], self._clock()
+        series, now = self._series.get(key), self._clock()
+        if series is None:
+            # It has ended by a refusal, and was to be looked at again.
+            return None
         if series.count == series.written:
             ended = now - series.last >= _QUIET
         else:

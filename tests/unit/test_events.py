@@ -10,6 +10,7 @@ from apiserver.client import ClientError
 from apiserver.kinds.website import KIND
 from apiserver.machinery.errors import Object
 from reconciler.events import EventRecorder
+from reconciler.metrics import Instruments
 from tests.unit.reconciling import website
 from tests.unit.virtual_time import run
 
@@ -47,14 +48,15 @@ class MemoryEvents:
 
 
 def recording(test: Test) -> None:
-    """Runs the test beside a recorder whose wall clock starts at the epoch."""
+    """Runs the test beside a recorder whose wall clock starts at the epoch, and which must meet no bug."""
 
     async def beside() -> None:
-        sink, clock = MemoryEvents(), asyncio.get_running_loop().time
-        recorder = EventRecorder(sink, KIND, "a-controller", now=lambda: datetime.fromtimestamp(clock(), UTC))
+        sink, clock, instruments = MemoryEvents(), asyncio.get_running_loop().time, Instruments()
+        recorder = EventRecorder(sink, KIND, "a-controller", instruments, lambda: datetime.fromtimestamp(clock(), UTC))
         running = asyncio.create_task(recorder.run())
         await test(recorder, sink)
         running.cancel()
+        assert instruments.panics.counter(("a-controller-events",)).value == 0
 
     run(beside())
 
@@ -189,6 +191,23 @@ def test_failed_write(status: int, tries: int) -> None:
         record(recorder)
         await asyncio.sleep(TICK)
         assert sink.writes == ["POST"] * tries
+
+    recording(test)
+
+
+def test_series_that_was_refused_is_over() -> None:
+    """Nothing is left to be done for it, now or when it was to be looked at again; the same event is a new one."""
+
+    async def test(recorder: EventRecorder, sink: MemoryEvents) -> None:
+        record(recorder)
+        await asyncio.sleep(TICK)
+        sink.refusals.append(ClientError(403, "Forbidden", "the namespace is being deleted"))
+        record(recorder)
+        await asyncio.sleep(800)
+        assert sink.writes == ["POST", "PATCH"]
+        record(recorder)
+        await asyncio.sleep(TICK)
+        assert sink.writes == ["POST", "PATCH", "POST"]
 
     recording(test)
 
