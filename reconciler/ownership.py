@@ -1,5 +1,6 @@
 """Who an object belongs to: controller ownerReferences, and the field managers of server-side apply."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -54,8 +55,13 @@ def covers(live: Any, desired: Any) -> bool:
 
 def _applied(live: Object, manager: str) -> list[Object]:
     """The fieldsV1 of what the manager applied."""
-    entries = live["metadata"].get("managedFields") or []
-    return [entry["fieldsV1"] for entry in entries if (entry["manager"], entry["operation"]) == (manager, "Apply")]
+    return [fields for name, entry, fields in _entries(live) if (name, entry["operation"]) == (manager, "Apply")]
+
+
+def _entries(live: Object) -> Iterator[tuple[str, Object, Object]]:
+    """(manager, entry, fieldsV1) of managedFields. A client without a User-Agent has no name."""
+    for entry in live["metadata"].get("managedFields") or []:
+        yield entry.get("manager", ""), entry, entry.get("fieldsV1") or {}
 
 
 def _only(fields: Object, desired: Any) -> bool:
@@ -79,7 +85,7 @@ def scaled_by_others(live: Object) -> bool:
     person's kubectl is none."""
     return any(
         entry.get("subresource") == "scale"
-        and not entry["manager"].startswith("kubectl")
-        and "f:replicas" in entry["fieldsV1"].get("f:spec", {})
-        for entry in live["metadata"].get("managedFields") or []
+        and not manager.startswith("kubectl")
+        and "f:replicas" in fields.get("f:spec", {})
+        for manager, entry, fields in _entries(live)
     )

@@ -59,6 +59,8 @@ def test_fields_given_up_are_a_difference(fields: Object, same: bool) -> None:
     assert in_step(live, desired, "me") is same
     assert in_step(applied(fields, "another"), desired, "me")
     assert in_step(applied(fields, "me", "Update"), desired, "me")
+    del live["metadata"]["managedFields"][0]["manager"]
+    assert in_step(live, desired, "me")
 
 
 def test_owner_key() -> None:
@@ -84,11 +86,12 @@ def test_owner_key() -> None:
         ("kubectl", "scale", {"f:spec": {"f:replicas": {}}}, False),
         ("kubectl-edit", "", {"f:spec": {"f:replicas": {}}}, False),
         ("keda", "scale", {"f:spec": {}}, False),
+        ("", "scale", {"f:spec": {"f:replicas": {}}}, True),
     ],
 )
 def test_scaled_by_others(manager: str, subresource: str, fields: Object, scaled: bool) -> None:
     """An autoscaler writes replicas through the scale subresource; a person with kubectl is none."""
-    entry = {"manager": manager, "operation": "Update", "fieldsV1": fields}
-    live = {"metadata": {"managedFields": [entry | ({"subresource": subresource} if subresource else {})]}}
+    entry = {"operation": "Update", "fieldsV1": fields}
+    more = {name: value for name, value in (("manager", manager), ("subresource", subresource)) if value}
 
-    assert scaled_by_others(live) is scaled
+    assert scaled_by_others({"metadata": {"managedFields": [entry | more]}}) is scaled
