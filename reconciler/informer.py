@@ -177,16 +177,19 @@ class Informer:
                 self._resource_version = obj["metadata"]["resourceVersion"]
 
     def _take(self, kind: str, obj: Object) -> None:
-        if kind in ("ADDED", "MODIFIED"):
-            old = self.cache.get(key_of(obj))
-            if old is not None and _is_later(old["metadata"]["resourceVersion"], obj["metadata"]["resourceVersion"]):
-                # A write's answer has been learnt that the stream has still to come to.
-                return
-            self.cache[key_of(obj)] = obj
-            self._report(old, obj)
-        elif kind == "DELETED":
-            self.cache.pop(key_of(obj), None)
+        if kind not in ("ADDED", "MODIFIED", "DELETED"):
+            return
+        key = key_of(obj)
+        old = self.cache.get(key)
+        if old is not None and _is_later(old["metadata"]["resourceVersion"], obj["metadata"]["resourceVersion"]):
+            # A write's answer has been learnt that the stream has still to come to.
+            return
+        if kind == "DELETED":
+            self.cache.pop(key, None)
             self._report(obj, None)
+        else:
+            self.cache[key] = obj
+            self._report(old, obj)
 
     def _report(self, old: Object | None, new: Object | None) -> None:
         for handler in self._handlers:
