@@ -1,5 +1,6 @@
 """Events in two groups. kube-apiserver converts between them; here what is written to events.k8s.io is copied to the
-core group, where `kubectl describe` and `kubectl get events` look, and both are removed after an hour."""
+core group, where `kubectl describe` and `kubectl get events` look, and both are removed after an hour, or with the
+first."""
 
 import asyncio
 from collections.abc import Callable
@@ -33,9 +34,9 @@ class EventMirror:
             tasks.create_task(self._informer.run())
             tasks.create_task(Controller("event-mirror", self._queue, self.reconcile, 1).run())
 
-    def _changed(self, _: Object | None, new: Object | None) -> None:
-        if new is not None:
-            self._queue.add(key_of(new))
+    def _changed(self, old: Object | None, new: Object | None) -> None:
+        if event := new or old:
+            self._queue.add(key_of(event))
 
     async def reconcile(self, key: str) -> float | None:
         """Raises APIError."""
@@ -43,13 +44,13 @@ class EventMirror:
         try:
             event = (await self._events.get(namespace, name)).object
         except NotFound:
+            await _delete(self._core, namespace, name)
             return None
         created = datetime.fromisoformat(event["metadata"]["creationTimestamp"])
         left = _TTL_SECONDS - (self._now() - created).total_seconds()
         if left <= 0:
-            for store in (self._core, self._events):
-                with suppress(NotFound):
-                    await store.delete(namespace, name)
+            await _delete(self._core, namespace, name)
+            await _delete(self._events, namespace, name)
             return None
         copy = core_event(event)
         try:
@@ -57,6 +58,11 @@ class EventMirror:
         except NotFound:
             await self._core.create(copy, _WRITE)
         return left
+
+
+async def _delete(store: Store, namespace: str, name: str) -> None:
+    with suppress(NotFound):
+        await store.delete(namespace, name)
 
 
 def core_event(event: Object) -> Object:

@@ -75,5 +75,13 @@ async def test_event_lives_an_hour(stores: tuple[Store, Store]) -> None:
 
 
 async def test_event_that_is_gone(stores: tuple[Store, Store]) -> None:
-    """A key without an event is nothing to do."""
-    assert await EventMirror(*stores).reconcile("ns/a.1") is None
+    """Who deletes an event deletes it in both groups; a key without an event is nothing to do."""
+    events, core = stores
+    await events.create(event(), WRITE)
+    mirror = EventMirror(events, core)
+    await mirror.reconcile("ns/a.1")
+    await events.delete("ns", "a.1")
+    for _ in range(2):
+        assert await mirror.reconcile("ns/a.1") is None
+        with pytest.raises(NotFound):
+            await core.get("ns", "a.1")
