@@ -7,8 +7,7 @@ Rules:
    and answers from memory. One question serves all that waited when it was sent, and nobody who came later.
 3. Of a key's revision there is one KeyValue, which lists, gets and events hand out, so that its `memo` is made once.
 4. Events reach a watch in order and once: it takes the history and joins the fan-out without an await in between.
-5. Nobody waits for a watch. It has its events at once if it can take them, else when its task runs. One that is behind
-   by `buffer` events when more arrive is ended (SlowWatcher).
+5. Nobody waits for a watch; one that is behind by `buffer` events when more arrive is ended (SlowWatcher).
 6. The storage may go away: watches stay open, reads that accept any state are served, and `run` goes on from where it
    was. If that has been compacted meanwhile, it lists again, and the watches, which missed something, end (Compacted).
 """
@@ -18,7 +17,6 @@ import builtins
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
-from itertools import chain
 
 from storage.history import History
 from storage.interface import (
@@ -35,6 +33,7 @@ from storage.interface import (
     Unavailable,
 )
 from storage.runs import Runs
+from storage.watchers import Watchers
 
 FRESHNESS_DEADLINE = 2.7
 """Seconds that a read waits for the cache to reach a revision."""
@@ -52,78 +51,6 @@ LAST = "\U0010ffff"
 log = logging.getLogger(__name__)
 
 
-class SlowWatcher(Unavailable):
-    """The watch was ended because its events were not taken in time."""
-
-
-class _Watcher:
-    """One open watch. `due`: what it has not had yet, which others have too; `behind`: how many events that are;
-    `after`: the revision of the last one that it has had. `ended` is raised once nothing is due. `waits`: it has dealt
-    with what it was given."""
-
-    __slots__ = ("after", "behind", "due", "ended", "progress", "take", "waits", "wake")
-
-    def __init__(self, missed: Batch, after: int, take: Take | None) -> None:
-        self.due = [missed] if missed else []
-        self.behind, self.after, self.take = len(missed), after, take
-        self.progress = 0
-        self.waits = False
-        self.ended: StorageError | None = None
-        self.wake = asyncio.Event()
-
-    def push(self, batch: Batch, limit: int) -> None:
-        """Adds events, unless there are `limit` already: then it ends."""
-        if self.ended or batch.revision <= self.after:
-            return
-        if self.behind >= limit:
-            self.due = []
-            self.end(SlowWatcher(f"{limit} events were not taken in time"))
-            return
-        if batch[0].revision <= self.after:
-            # The watch starts after a revision that the cache has yet to reach.
-            batch = Batch(event for event in batch if event.revision > self.after)
-        self.due.append(batch)
-        self.behind += len(batch)
-
-    def pop(self) -> Batch:
-        """All that is due, which counts as had."""
-        batch = self._joined()
-        self._had(batch)
-        return batch
-
-    def _joined(self) -> Batch:
-        if len(self.due) > 1:
-            self.due = [Batch(chain.from_iterable(self.due))]
-        return self.due[0]
-
-    def _had(self, batch: Batch) -> None:
-        self.due.clear()
-        self.behind, self.after = 0, batch[-1].revision
-
-    def deliver(self) -> None:
-        """Gives what is due to `take`; if it cannot have it now, wakes the watch, which will wait for its reader."""
-        if self.waits and self.take and self.due:
-            batch = self._joined()
-            try:
-                if self.take(batch):
-                    self._had(batch)
-                    return
-            except Exception:
-                # The others are not concerned. The watch will meet the same fault, in its own task.
-                log.debug("a watch could not take its events", exc_info=True)
-        self.wake.set()
-
-    async def wait(self) -> None:
-        self.waits = True
-        self.wake.clear()
-        await self.wake.wait()
-        self.waits = False
-
-    def end(self, error: StorageError) -> None:
-        self.ended = error
-        self.wake.set()
-
-
 class Cacher:
     """Storage over the keys of `storage` that begin with `prefix`; reads and watches of others find nothing. Serves
     while `run` runs. `storage` remains its owner's: `close` ends the watches only."""
@@ -131,7 +58,6 @@ class Cacher:
     def __init__(self, storage: Storage, prefix: str, *, buffer: int = WATCH_BUFFER) -> None:
         self._storage = storage
         self._prefix = prefix
-        self._buffer = buffer
         self._items: dict[str, KeyValue] = {}
         self._runs = Runs()
         """The same, sorted."""
@@ -140,15 +66,7 @@ class Cacher:
         self._changed = 0
         """From this revision to `_revision` nothing under the prefix has changed."""
         self._history = History(0)
-        self._watchers: dict[str, set[_Watcher]] = {}
-        """By the prefix they watch; no empty sets."""
-        self._undelivered: set[_Watcher] = set()
-        """Those with events that came since the last `_deliver`."""
-        self._delivery: asyncio.TimerHandle | None = None
-        """Is there whenever `_undelivered` has somebody."""
-        self._rested = 0.0
-        """Until then by the event loop's clock nothing is delivered: as long again as it took the last time. So half of
-        the event loop is left to others, and the more there is to do, the more events each watch has at a time."""
+        self._watchers = Watchers(buffer)
         self._waiting: set[tuple[int, asyncio.Future[None]]] = set()
         """Who waits for which revision."""
         self._waits = asyncio.Event()
@@ -197,21 +115,12 @@ class Cacher:
         if not self._revision:
             await self._be_fresh(1)
         missed = Batch(event for event in self._history.after(after) if event.key.startswith(prefix))
-        watcher = _Watcher(missed, after, take)
-        self._watchers.setdefault(prefix, set()).add(watcher)
+        watcher = self._watchers.join(prefix, missed, after, take)
         try:
             while True:
-                if watcher.due:
-                    yield watcher.pop()
-                elif watcher.ended:
-                    raise watcher.ended
-                elif watcher.progress > watcher.after:
-                    watcher.after = watcher.progress
-                    yield Progress(watcher.after)
-                else:
-                    await watcher.wait()
+                yield await watcher.next()
         finally:
-            self._leave(prefix, watcher)
+            self._watchers.leave(prefix, watcher)
 
     async def list(
         self, prefix: str, *, start: str = "", limit: int = 0, revision: int = 0, not_older_than: int | None = None
@@ -245,7 +154,7 @@ class Cacher:
         await self._storage.check()
 
     async def close(self) -> None:
-        self._end_watches(Unavailable("the watch cache is closed"))
+        self._watchers.end(Unavailable("the watch cache is closed"))
 
     async def _be_fresh(self, not_older_than: int | None) -> None:
         """Returns when memory is at least that fresh. Raises FutureRevision, Unavailable."""
@@ -327,7 +236,7 @@ class Cacher:
         self._history = History(revision)
         self._changed = revision
         self._move(revision)
-        self._end_watches(Compacted(revision))
+        self._watchers.end(Compacted(revision))
 
     def _apply(self, batch: Batch | Progress) -> None:
         if isinstance(batch, Progress):
@@ -338,7 +247,7 @@ class Cacher:
         self._history.extend(batch, asyncio.get_running_loop().time())
         self._changed = batch.revision
         self._move(self._changed)
-        self._fan_out(batch)
+        self._watchers.fan_out(batch)
 
     def _store(self, event: Event) -> None:
         key = event.key
@@ -361,44 +270,9 @@ class Cacher:
             if wanted <= revision and not waiter.done():
                 waiter.set_result(None)
 
-    def _fan_out(self, batch: Batch) -> None:
-        keyed = [(event.key, event) for event in batch]
-        for prefix, watchers in self._watchers.items():
-            if matching := Batch(event for key, event in keyed if key.startswith(prefix)):
-                self._undelivered |= watchers
-                for watcher in watchers:
-                    watcher.push(matching, self._buffer)
-        if self._undelivered and not self._delivery:
-            loop = asyncio.get_running_loop()
-            if loop.time() < self._rested:
-                self._delivery = loop.call_at(self._rested, self._deliver)
-            else:
-                self._deliver()
-
-    def _deliver(self) -> None:
-        watchers, self._undelivered, self._delivery = self._undelivered, set(), None
-        clock = asyncio.get_running_loop().time
-        started = clock()
-        for watcher in watchers:
-            watcher.deliver()
-        self._rested = 2 * clock() - started
-
     def _announce(self) -> None:
-        """Lets every watch report the revision, after the events up to it."""
         self._announced = self._revision
-        for watcher in chain.from_iterable(self._watchers.values()):
-            watcher.progress = self._revision
-            watcher.wake.set()
-
-    def _leave(self, prefix: str, watcher: _Watcher) -> None:
-        watchers = self._watchers[prefix]
-        watchers.discard(watcher)
-        if not watchers:
-            del self._watchers[prefix]
-
-    def _end_watches(self, error: StorageError) -> None:
-        for watcher in chain.from_iterable(self._watchers.values()):
-            watcher.end(error)
+        self._watchers.announce(self._revision)
 
     async def _answer_questions(self) -> None:
         """The storage's current revision, once for all who ask while the question before is under way."""

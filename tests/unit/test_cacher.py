@@ -6,9 +6,10 @@ from contextlib import aclosing, asynccontextmanager
 
 import pytest
 
-from storage.cacher import Cacher, SlowWatcher
+from storage.cacher import Cacher
 from storage.interface import Batch, Compacted, Event, KeyValue, Page, Progress, Take, Unavailable
 from storage.sqlite import SQLiteStorage
+from storage.watchers import SlowWatcher
 
 
 class Upstream:

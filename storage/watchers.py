@@ -1,0 +1,157 @@
+"""The open watches of a Cacher, and how events get to them.
+
+An event is a batch's; watches of the same prefix are given the same Batch. Nobody waits for a watch: it has its events
+at once if it can take them, else when its task runs.
+"""
+
+import asyncio
+import logging
+from itertools import chain
+
+from storage.interface import Batch, Progress, StorageError, Take, Unavailable
+
+log = logging.getLogger(__name__)
+
+
+class SlowWatcher(Unavailable):
+    """The watch was ended because its events were not taken in time."""
+
+
+class Watcher:
+    """One open watch. `due`: what it has not had yet, which others have too; `behind`: how many events that are;
+    `after`: the revision of the last one that it has had. `ended` is raised once nothing is due. `waits`: it has dealt
+    with what it was given."""
+
+    __slots__ = ("after", "behind", "due", "ended", "progress", "take", "waits", "wake")
+
+    def __init__(self, missed: Batch, after: int, take: Take | None) -> None:
+        self.due = [missed] if missed else []
+        self.behind, self.after, self.take = len(missed), after, take
+        self.progress = 0
+        self.waits = False
+        self.ended: StorageError | None = None
+        self.wake = asyncio.Event()
+
+    def push(self, batch: Batch, limit: int) -> None:
+        """Adds events, unless there are `limit` already: then it ends."""
+        if self.ended or batch.revision <= self.after:
+            return
+        if self.behind >= limit:
+            self.due = []
+            self.end(SlowWatcher(f"{limit} events were not taken in time"))
+            return
+        if batch[0].revision <= self.after:
+            # The watch starts after a revision that the cache has yet to reach.
+            batch = Batch(event for event in batch if event.revision > self.after)
+        self.due.append(batch)
+        self.behind += len(batch)
+
+    def _joined(self) -> Batch:
+        if len(self.due) > 1:
+            self.due = [Batch(chain.from_iterable(self.due))]
+        return self.due[0]
+
+    def _had(self, batch: Batch) -> None:
+        self.due.clear()
+        self.behind, self.after = 0, batch[-1].revision
+
+    def deliver(self) -> None:
+        """Gives what is due to `take`; if it cannot have it now, wakes the watch, which will wait for its reader."""
+        if self.waits and self.take and self.due:
+            batch = self._joined()
+            try:
+                if self.take(batch):
+                    self._had(batch)
+                    return
+            except Exception:
+                # The others are not concerned. The watch will meet the same fault, in its own task.
+                log.debug("a watch could not take its events", exc_info=True)
+        self.wake.set()
+
+    async def next(self) -> Batch | Progress:
+        """What was not taken, all that is due at once. Raises `ended`."""
+        while not self.due:
+            if self.ended:
+                raise self.ended
+            if self.progress > self.after:
+                self.after = self.progress
+                return Progress(self.after)
+            await self._wait()
+        batch = self._joined()
+        self._had(batch)
+        return batch
+
+    async def _wait(self) -> None:
+        self.waits = True
+        self.wake.clear()
+        try:
+            await self.wake.wait()
+        finally:
+            self.waits = False
+
+    def end(self, error: StorageError) -> None:
+        self.ended = error
+        self.wake.set()
+
+
+class Watchers:
+    """All watches that are open. One that is behind by `buffer` events when more arrive is ended (SlowWatcher)."""
+
+    def __init__(self, buffer: int) -> None:
+        self._buffer = buffer
+        self._open: dict[str, set[Watcher]] = {}
+        """By the prefix they watch; no empty sets."""
+        self._undelivered: set[Watcher] = set()
+        """Those with events that came since the last `_deliver`."""
+        self._delivery: asyncio.TimerHandle | None = None
+        """Is there whenever `_undelivered` has somebody, but for those who have left."""
+        self._rested = 0.0
+        """Until then by the event loop's clock nothing is delivered: as long again as it took the last time. So half of
+        the event loop is left to others, and the more there is to do, the more events each watch has at a time."""
+
+    def join(self, prefix: str, missed: Batch, after: int, take: Take | None) -> Watcher:
+        """A watch of the keys with this prefix that has `missed` (maybe nothing) to begin with. `leave` ends it."""
+        watcher = Watcher(missed, after, take)
+        self._open.setdefault(prefix, set()).add(watcher)
+        return watcher
+
+    def leave(self, prefix: str, watcher: Watcher) -> None:
+        self._undelivered.discard(watcher)
+        watchers = self._open[prefix]
+        watchers.discard(watcher)
+        if not watchers:
+            del self._open[prefix]
+
+    def fan_out(self, batch: Batch) -> None:
+        """Gives the events to whoever watches their keys."""
+        keyed = [(event.key, event) for event in batch]
+        for prefix, watchers in self._open.items():
+            if matching := Batch(event for key, event in keyed if key.startswith(prefix)):
+                self._undelivered |= watchers
+                for watcher in watchers:
+                    watcher.push(matching, self._buffer)
+        if self._undelivered and not self._delivery:
+            loop = asyncio.get_running_loop()
+            if loop.time() < self._rested:
+                self._delivery = loop.call_at(self._rested, self._deliver)
+            else:
+                self._deliver()
+
+    def _deliver(self) -> None:
+        watchers, self._undelivered, self._delivery = self._undelivered, set(), None
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        for watcher in watchers:
+            watcher.deliver()
+        self._rested = 2 * clock() - started
+
+    def announce(self, revision: int) -> None:
+        """Lets every watch report the revision, after the events up to it."""
+        for watcher in chain.from_iterable(self._open.values()):
+            watcher.progress = revision
+            watcher.wake.set()
+
+    def end(self, error: StorageError) -> None:
+        """Every watch raises `error` once it has had what is due."""
+        for watcher in chain.from_iterable(self._open.values()):
+            watcher.end(error)
