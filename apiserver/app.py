@@ -185,12 +185,13 @@ def _compaction(storage: Storage, settings: Settings) -> list[Task]:
 def _controllers(settings: Settings, environment: Environment, stores: Stores, instruments: Instruments) -> list[Task]:
     """All controllers as one task, which only the leader runs when replicas elect one."""
     fence = Fence()
-    client = environment.client.fenced(fence.check) if settings.leader_elect else environment.client
+    permit = fence.check if settings.leader_elect else _always
+    client = environment.client.fenced(permit)
     runs = []
     for found in reconciler.discover():
         if settings.runs(found.name):
             key = (found.kind.group, found.kind.version, found.kind.plural)
-            runs.append(found.build(Context(stores[key], client, settings, instruments)))
+            runs.append(found.build(Context(stores[key], client, permit, settings, instruments)))
     if not runs or not settings.leader_elect:
         return runs
     timing = Timing(
@@ -201,6 +202,10 @@ def _controllers(settings: Settings, environment: Environment, stores: Stores, i
     candidate = Candidate(environment.client, namespace, name, identity, timing)
     leads = instruments.leads.labels(name)
     return [partial(run_as_leader, candidate, fence, partial(_lead, runs, leads))]
+
+
+def _always() -> None:
+    """Who is alone may always write."""
 
 
 async def _lead(runs: Sequence[Task], leads: Gauge) -> None:

@@ -24,10 +24,11 @@ time."""
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a controller is built from: the Store of its kind, the client of the host cluster, the flags, and where its
-    figures go."""
+    figures go. `permit` raises ClientError when nothing may be written any more; the client asks it by itself."""
 
     store: Store
     client: Client
+    permit: Callable[[], None]
     settings: Settings
     instruments: Instruments
 

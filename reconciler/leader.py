@@ -6,8 +6,8 @@ Rules:
    different machines are never compared. They watch it, so that one that is given up is taken at once.
 3. Every write carries the resourceVersion that was read, so one of two who try wins.
 4. The Lease is given up after the work has ended, never before.
-5. The work's own writes pass a Fence. It shuts by the clock, so it holds for a process that was stopped for a while
-   and has not learnt yet that somebody else leads.
+5. The work's own writes, to the cluster and to the storage, pass a Fence. It shuts by the clock, so it holds for a
+   process that was stopped for a while and has not learnt yet that somebody else leads.
 
 `kubernetes.aio.leaderelection` is not used: it ends with the first connection error, never gives the Lease up, leaves
 the work running when it is cancelled itself and does not wait for its end when leadership is lost, does not see work

@@ -47,12 +47,14 @@ class Websites(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a reconcile sees and acts on. `websites` is an informer's cache: namespace/name -> object, read only."""
+    """What a reconcile sees and acts on. `websites` is an informer's cache: namespace/name -> object, read only.
+    `permit` raises ClientError when a status may not be written any more."""
 
     websites: Mapping[str, Object]
     deployments: Dependents
     services: Dependents
     store: Websites
+    permit: Callable[[], None]
     chosen: Options
     recorder: Recorder
     now: Callable[[], datetime]
@@ -161,6 +163,7 @@ async def _write_status(website: Object, seen: Seen, world: World) -> None:
     def change(live: Object) -> Object:
         """The cached status may be older than the stored one, which has the times to keep."""
         nonlocal before, after
+        world.permit()
         if live["metadata"]["uid"] != meta["uid"]:
             return live
         before = {**website, "status": live.get("status")}
@@ -196,6 +199,7 @@ def build(context: Context) -> Callable[[], Awaitable[None]]:
         ClientSource(client, "/api/v1/services", labelSelector=managed),
         client,
         context.store,
+        context.permit,
         options(context.settings),
         context.instruments,
     )
@@ -207,6 +211,7 @@ async def run(
     services: Source,
     cluster: Host,
     store: Websites,
+    permit: Callable[[], None],
     chosen: Options,
     instruments: Instruments,
 ) -> None:
@@ -225,6 +230,7 @@ async def run(
         Dependents("/apis/apps/v1", "deployments", MANAGER, deployed.cache, deployed.learn, cluster),
         Dependents("/api/v1", "services", MANAGER, exposed.cache, exposed.learn, cluster),
         store,
+        permit,
         chosen,
         recorder,
         partial(datetime.now, UTC),

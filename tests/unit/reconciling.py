@@ -151,4 +151,6 @@ def world(
     websites = {f"ns/{name}": item for name, item in store.items.items()}
     deployments = dependents("/apis/apps/v1", "deployments", DEPLOYMENT)
     services = dependents("/api/v1", "services", SERVICE)
-    return World(websites, deployments, services, store, CHOSEN, recorder or MemoryRecorder(), lambda: now)
+    return World(
+        websites, deployments, services, store, lambda: None, CHOSEN, recorder or MemoryRecorder(), lambda: now
+    )

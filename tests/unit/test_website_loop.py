@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import pytest
 
 from apiserver.client import ClientError
 from apiserver.machinery.errors import Object
+from reconciler.leader import Fence
 from reconciler.metrics import Instruments
 from reconciler.website.loop import World, reconcile, run
 from tests.unit.reconciling import (
@@ -326,6 +328,19 @@ async def test_status_of_a_namesake_is_not_written() -> None:
     assert store.writes == []
 
 
+async def test_who_does_not_lead_any_more_writes_no_status() -> None:
+    """What may not be written is not written, although the storage would take it."""
+    cluster, store = MemoryCluster(), MemoryWebsites(website())
+    fence = Fence()
+    with pytest.raises(ClientError):
+        await reconcile("ns/kubia", replace(world(cluster, store), permit=fence.check))
+
+    assert store.writes == []
+    fence.open_until = math.inf
+    await reconcile("ns/kubia", replace(world(cluster, store), permit=fence.check))
+    assert len(store.writes) == 1
+
+
 async def test_stale_cache_keeps_the_stored_transition_time() -> None:
     """A reconcile that has not seen its own last status yet writes nothing new."""
     cluster, store = MemoryCluster(), MemoryWebsites(website())
@@ -358,7 +373,7 @@ async def test_run_reacts_to_websites_and_their_children() -> None:
     the stream says it: the second reconcile asks and applies nothing."""
     websites, deployments, services = MemorySource(), MemorySource(), MemorySource()
     cluster, store = MemoryCluster(), MemoryWebsites(website())
-    work = run(websites, deployments, services, cluster, store, CHOSEN, Instruments())
+    work = run(websites, deployments, services, cluster, store, lambda: None, CHOSEN, Instruments())
     running = asyncio.create_task(work)
     websites.events.put_nowait(("ADDED", website()))
     await store.written.wait()
