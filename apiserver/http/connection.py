@@ -45,6 +45,9 @@ class Cycle(RequestResponseCycle):
         if self.disconnected:
             return
         if message["type"] == "http.response.start":
+            if self.waiting_for_100_continue:
+                # Whether the client still sends the body, nobody can tell: what comes may be that or the next request.
+                self.keep_alive = False
             self.response_started, self.waiting_for_100_continue = True, False
             self._head = self._encode_head(message["status"], message.get("headers", ()))
         else:
@@ -56,14 +59,16 @@ class Cycle(RequestResponseCycle):
     def push(self, data: bytes) -> bool:
         if self._head or self.flow.write_paused or self.disconnected or self.response_complete:
             return False
-        self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        self.transport.write(self._framed(data, more=True))
         return True
 
     def _encode_head(self, code: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
         """Raises ValueError for a header that would end its line."""
         sent = [*self.default_headers, *headers]
         names = dict(sent)
-        self.chunked_encoding = not (b"content-length" in names or code in _BODILESS or self.scope["method"] == "HEAD")
+        has_body = code not in _BODILESS and self.scope["method"] != "HEAD"
+        # An HTTP/1.0 client knows no chunks: the body ends with the connection.
+        self.chunked_encoding = has_body and b"content-length" not in names and self.scope["http_version"] != "1.0"
         if self.chunked_encoding:
             sent.append((b"transfer-encoding", b"chunked"))
         if names.get(b"connection") == b"close":
@@ -109,6 +114,7 @@ class Protocol(HttpToolsProtocol):
     """Adds the client's certificate (DER) to `scope["extensions"]["tls"]`, the Cycle as "connection" beside it, and
     limits to a request's headers.
 
+    `_running`: the request that is being answered, or was last; others that have come wait in `pipeline`.
     `_head_bytes`: received so far of a request whose headers have begun and not ended, else None. `_head_timer` runs
     while such a one, or the first of a connection, is awaited. `_messages` counts requests; `_ended`: the last one has
     been received; `_unread`: bytes of its body that came after its answer. `_idle_since`: the end of the last answer,
@@ -121,6 +127,7 @@ class Protocol(HttpToolsProtocol):
         self._tls: dict[str, bytes | None] = {"client_cert_der": certificate}
         self._head_bytes: int | None = None
         self._idle_since = inf
+        self._running: RequestResponseCycle | None = None
         self._messages = self._unread = 0
         self._ended = True
         self._head_timer: asyncio.TimerHandle | None = self.loop.call_later(HEADER_SECONDS, transport.close)
@@ -130,6 +137,14 @@ class Protocol(HttpToolsProtocol):
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
         super().connection_lost(exc)
+        if self._running is not None:
+            # uvicorn tells only the request that came last.
+            self._running.disconnected = True
+            self._running.message_event.set()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _cancel_head_timer(self) -> None:
         if self._head_timer is not None:

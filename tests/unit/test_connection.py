@@ -33,6 +33,12 @@ class Pipe(asyncio.Transport):
     def close(self) -> None:
         self.closed = True
 
+    def pause_reading(self) -> None:
+        """Nothing is read here."""
+
+    def resume_reading(self) -> None:
+        """As `pause_reading`."""
+
 
 Answer = Callable[[Scope, Send], Awaitable[None]]
 
@@ -142,6 +148,54 @@ async def test_push() -> None:
     pipe = await asked(answer)
     assert pushed == [False, True, False, False]
     assert pipe.written[1:] == [b"3\r\none\r\n", b"0\r\n\r\n"]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_no_chunks_for_http_1_0(method: str) -> None:
+    """HTTP/1.0 knows no chunks: a body without a length ends with the connection, and what is pushed is written as it
+    is; nothing is pushed after the head that answers HEAD."""
+
+    async def answer(scope: Scope, send: Send) -> None:
+        await send(CHUNKED)
+        await send(body(b"", more=True))
+        assert scope["extensions"]["connection"].push(b"one")
+        await send(body(b"two"))
+
+    pipe = await asked(answer, f"{method} / HTTP/1.0\r\n\r\n".encode())
+    assert b"".join(pipe.written) == b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + b"onetwo" * (method == "GET")
+    assert pipe.closed
+
+
+async def test_expected_body_that_nobody_reads() -> None:
+    """Who waits for 100 Continue and is answered otherwise is told that the connection ends: whether the body follows,
+    nobody can tell."""
+
+    async def answer(_: Scope, send: Send) -> None:
+        await send(START)
+        await send(body(b"ok"))
+
+    request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+    pipe = await asked(answer, request)
+    assert pipe.written == [b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok"]
+    assert pipe.closed
+
+
+async def test_client_of_two_requests_goes() -> None:
+    """A request learns that its client is gone although another one waits behind it; that is not begun."""
+    begun, received = list[str](), list[str]()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.append(scope["path"])
+        while (kind := (await receive())["type"]) != "http.disconnect":
+            received.append(kind)
+
+    protocol = Protocol(Config(app, log_config=None, proxy_headers=False), ServerState(), {})
+    protocol.connection_made(Pipe())
+    protocol.data_received(b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\n")
+    await asyncio.sleep(0)
+    protocol.connection_lost(None)
+    await asyncio.gather(*protocol.tasks)
+    assert (begun, received) == (["/1"], ["http.request"])
 
 
 async def test_idle_connection(monkeypatch: pytest.MonkeyPatch) -> None:
