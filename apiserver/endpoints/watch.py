@@ -67,11 +67,10 @@ class Watcher:
 
     async def write(self, batch: WatchBatch) -> None:
         """Writes as soon as there is room. Raises Stuck."""
-        data = self._lines(batch)
-        # Noted first: what is sent next is in the connection's buffer before anyone else can send.
-        self._wrote(batch)
-        if data:
+        if data := self._lines(batch):
             await self._chunk(data)
+        # Not before: a bookmark that is due meanwhile must not promise what the client does not have yet.
+        self._wrote(batch)
 
     def _wrote(self, batch: WatchBatch) -> None:
         self.revision = batch.revision
@@ -147,7 +146,9 @@ class WatchEndpoint:
             first = await _first(batches)
             await watcher.start()
             try:
-                await self._run(watcher, batches, first, timeout, options.bookmarks)
+                # The answer to HEAD has no body: it is over, and its connection is for the next request.
+                if exchange.info.method != "HEAD":
+                    await self._run(watcher, batches, first, timeout, options.bookmarks)
                 await watcher.end()
             except Stuck:
                 exchange.abort()

@@ -113,7 +113,8 @@ class WatchEvent:
 
 @dataclass(slots=True)
 class WatchBatch:
-    """Events that are due together. Every event up to `revision` has been delivered then, also where none matched."""
+    """Events that are due together. Every event up to `revision` has been delivered then, also where none matched; 0:
+    more of the initial state follows."""
 
     events: list[WatchEvent]
     revision: int

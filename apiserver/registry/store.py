@@ -7,7 +7,7 @@ import asyncio
 import builtins
 import secrets
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
@@ -378,35 +378,37 @@ class Store:
     async def watch_batches(
         self, namespace: str = "", options: WatchOptions = WatchOptions(), take: Take | None = None
     ) -> AsyncGenerator[WatchBatch]:
-        """Batches in order, the initial state (maybe none) first. One that comes while the next is awaited may be
-        offered to `take`, which takes it at once, or says False: then it is yielded. Raises Expired when the revision
-        is too old, ServiceUnavailable when the storage is lost or the reader too slow."""
+        """Batches in order, the initial state (maybe none) first, in parts if it is large. One that comes while the
+        next is awaited may be offered to `take`, which takes it at once, or says False: then it is yielded. Raises
+        Expired when the revision is too old, ServiceUnavailable when the storage is lost or the reader too slow."""
         prefix = self._range(narrowed(namespace, options.field_selector))
         matches = matcher(options.label_selector, options.field_selector)
         after = parse_resource_version(options.resource_version, errors.Plain) if options.resource_version else 0
         with translated_watch(after):
-            initial: builtins.list[WatchEvent] = []
             if not after or options.initial_events:
                 oldest = after if options.resource_version else None
                 page = await self._storage.list(prefix, not_older_than=oldest)
                 after = page.revision
-                initial = self._initial(page.items, matches, after, options)
-            yield WatchBatch(initial, after)
+                for part in self._initial(page, matches, options):
+                    yield part
+            else:
+                yield WatchBatch([], after)
             async with aclosing(self._storage.watch(prefix, after, take and _taking(take, matches))) as upstream:
                 async for batch in upstream:
                     yield watch_batch(batch, matches)
 
-    def _initial(
-        self, kvs: "builtins.list[KeyValue]", matches: Matches | None, revision: int, options: WatchOptions
-    ) -> "builtins.list[WatchEvent]":
-        """The current state as ADDED events, closed by a marked bookmark where both were asked for."""
-        if options.initial_events is False:
-            return []
-        items = [item_of(kv) for kv in kvs]
-        events = [WatchEvent("ADDED", item) for item in items if matches is None or matches(item.object)]
+    def _initial(self, page: Page, matches: Matches | None, options: WatchOptions) -> Iterator[WatchBatch]:
+        """The current state as ADDED events, closed by a marked bookmark where both were asked for. A batch for each
+        run of the page, so that a client that reads slowly does not have all of it written to memory."""
+        events: builtins.list[WatchEvent] = []
+        for run in page.runs if options.initial_events is not False else ():
+            if events:
+                yield WatchBatch(events, 0)
+            items = map(item_of, run.items)
+            events = [WatchEvent("ADDED", item) for item in items if matches is None or matches(item.object)]
         if options.initial_events and options.bookmarks:
-            events.append(self.bookmark(revision, {"k8s.io/initial-events-end": "true"}))
-        return events
+            events.append(self.bookmark(page.revision, {"k8s.io/initial-events-end": "true"}))
+        yield WatchBatch(events, page.revision)
 
     def bookmark(self, revision: int, annotations: dict[str, str] | None = None) -> WatchEvent:
         """A BOOKMARK: the kind with nothing but a resourceVersion."""

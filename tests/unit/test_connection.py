@@ -10,34 +10,11 @@ from uvicorn.server import ServerState
 
 from apiserver.http.asgi import Receive, Scope, Send
 from apiserver.http.connection import IDLE_SECONDS, Protocol
+from tests.unit.pipe import Pipe
 
 START = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}
 CHUNKED = {"type": "http.response.start", "status": 200, "headers": []}
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-class Pipe(asyncio.Transport):
-    """A transport that keeps what is written to it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written: list[bytes] = []
-        self.closed = False
-
-    def write(self, data: Any) -> None:
-        self.written.append(bytes(data))
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def close(self) -> None:
-        self.closed = True
-
-    def pause_reading(self) -> None:
-        """Nothing is read here."""
-
-    def resume_reading(self) -> None:
-        """As `pause_reading`."""
 
 
 Answer = Callable[[Scope, Send], Awaitable[None]]

@@ -1,0 +1,31 @@
+"""The other side of a connection, in memory."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+
+class Pipe(asyncio.Transport):
+    """A transport that keeps what is written to it, and calls `on_write` each time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+        self.closed = False
+        self.on_write: Callable[[], None] = lambda: None
+
+    def write(self, data: Any) -> None:
+        self.written.append(bytes(data))
+        self.on_write()
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    def pause_reading(self) -> None:
+        """Nothing is read here."""
+
+    def resume_reading(self) -> None:
+        """As `pause_reading`."""
