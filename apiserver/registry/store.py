@@ -3,7 +3,6 @@
 Nothing below knows objects, nothing above knows keys. Objects that come out are shared: read only.
 """
 
-import asyncio
 import builtins
 import secrets
 import uuid
@@ -12,27 +11,25 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
 
-from apiserver.machinery import codec, continuation, errors, managedfields, strategy
+from apiserver.machinery import codec, errors, managedfields, strategy
 from apiserver.machinery.apply import apply
 from apiserver.machinery.errors import APIError, Object
 from apiserver.machinery.kind import Kind
 from apiserver.machinery.schema import apply_defaults, with_integers
 from apiserver.machinery.strategy import DeleteOptions
 from apiserver.registry.item import (
-    Chunk,
     Item,
     WatchBatch,
     WatchEvent,
     at_revision,
-    chunk_of,
     item_of,
     to_stored,
     watch_batch,
 )
+from apiserver.registry.listing import read_page
 from apiserver.registry.options import ItemList, ListOptions, WatchOptions, WriteOptions
 from apiserver.registry.selection import (
     Matches,
-    Position,
     check_name,
     check_unversioned,
     matcher,
@@ -49,19 +46,12 @@ AdmitCreate = Callable[[Object], Awaitable[None]]
 Authorize = Callable[[], Awaitable[None]]
 Take = Callable[[WatchBatch], bool]
 _NAME_ATTEMPTS = 8
-_SELECTED_PAGE = 500
 # What each endpoint does not own (wire.md 5.6).
 _RESET: dict[str, frozenset[tuple[str, ...]]] = {
     "": frozenset({("status",)}),
     "status": frozenset({("spec",), ("metadata",)}),
     "scale": frozenset(),
 }
-
-
-def _chunks(kvs: list[KeyValue], matches: Matches | None = None) -> list[Chunk]:
-    """Those that match, as one chunk."""
-    items = [item for item in map(item_of, kvs) if matches is None or matches(item.object)]
-    return [Chunk(items)] if items else []
 
 
 def _taking(take: Take, matches: Matches | None) -> Callable[[Batch], bool]:
@@ -118,43 +108,10 @@ class Store:
     async def list(self, namespace: str = "", options: ListOptions = ListOptions()) -> ItemList:
         """One page, selected and in key order. Raises Expired for a revision or token whose history is gone."""
         namespace = narrowed(namespace, options.field_selector)
-        prefix = self._range(namespace)
         matches = matcher(options.label_selector, options.field_selector)
         at = position(options, across_namespaces=self.kind.namespaced and not namespace)
         with translated_continue(at.start):
-            if matches is not None and at.limit:
-                return await self._selected_page(prefix, at, matches)
-            page = await self._read(prefix, at, at.limit)
-        chunks = [chunk_of(run) for run in page.runs] if matches is None else _chunks(page.items, matches)
-        if not page.remaining:
-            return ItemList(chunks, str(page.revision))
-        token = continuation.encode_continue(page.revision, page.runs[-1].items[-1].key.removeprefix(prefix))
-        return ItemList(chunks, str(page.revision), token, page.remaining)
-
-    async def _selected_page(self, prefix: str, at: Position, matches: Matches) -> ItemList:
-        """Reads on until `limit` objects match, all at the first read's revision."""
-        found: builtins.list[KeyValue] = []
-        while True:
-            page = await self._read(prefix, at, max(at.limit, _SELECTED_PAGE))
-            items = page.items
-            found += [kv for kv in items if matches(item_of(kv).object)]
-            if len(found) >= at.limit or not page.remaining:
-                break
-            # A page from memory does not wait for anything: let others run.
-            await asyncio.sleep(0)
-            last = items[-1].key.removeprefix(prefix)
-            at = Position(last + "\0", page.revision, None, at.limit)
-        shown = found[: at.limit]
-        chunks, revision = _chunks(shown), str(page.revision)
-        # Keys that follow may match or not: the client is sent on to see.
-        if len(shown) < at.limit or not (page.remaining or shown[-1].key != items[-1].key):
-            return ItemList(chunks, revision)
-        last = shown[-1].key.removeprefix(prefix)
-        return ItemList(chunks, revision, continuation.encode_continue(page.revision, last))
-
-    async def _read(self, prefix: str, at: Position, limit: int) -> Page:
-        start, exact = prefix + at.start if at.start else "", at.revision
-        return await self._storage.list(prefix, start=start, limit=limit, revision=exact, not_older_than=at.oldest)
+            return await read_page(self._storage, self._range(namespace), at, matches)
 
     async def create(self, obj: Object, options: WriteOptions = WriteOptions()) -> Item:
         """Stores a decoded object that the caller gives away, its namespace set. Raises AlreadyExists, Invalid."""

@@ -9,6 +9,7 @@ from apiserver.machinery.continuation import Continuation, decode_continue, enco
 from apiserver.machinery.selectors import parse_fields, parse_labels
 from apiserver.registry.options import ListOptions
 from apiserver.registry.store import Store
+from storage.cacher import Cacher
 from storage.interface import Storage
 from storage.sqlite import SQLiteStorage
 from tests.unit.store.widgets import WIDGET, fill, names, widget
@@ -142,6 +143,25 @@ async def test_selection_over_many_objects(store: Store) -> None:
     assert names(found.items) == ["w0007", "w0407"]
     assert names(rest.items) == ["w0807"]
     assert rest.continue_ == ""
+
+
+async def test_selection_lets_others_run(cacher: Cacher) -> None:
+    """Objects that have to be decoded to be selected are so run by run, and others have their turn in between."""
+    store, turns = Store(WIDGET, cacher), 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(store.create(widget(f"w{n:04}")) for n in range(1001)))
+    await store.list("ns", ListOptions(limit=1))
+    others = asyncio.create_task(count_turns())
+    found = await store.list("ns", ListOptions(parse_labels("!m"), resource_version="0"))
+    others.cancel()
+    assert (len(found.items), turns) == (1001, len(found.chunks))
+    assert turns > 1
 
 
 async def test_list_of_an_exact_revision(store: Store) -> None:

@@ -1,0 +1,62 @@
+"""One page of a list: what is read of the storage, and where the next one begins (wire.md 3.12)."""
+
+import asyncio
+from collections.abc import Sequence
+
+from apiserver.machinery.continuation import encode_continue
+from apiserver.registry.item import Chunk, chunk_of, item_of
+from apiserver.registry.options import ItemList
+from apiserver.registry.selection import Matches, Position
+from storage.interface import KeyValue, Page, Run, Storage
+
+_SELECTED_PAGE = 500
+
+
+async def read_page(storage: Storage, prefix: str, at: Position, matches: Matches | None) -> ItemList:
+    """What matches (None: all) of the keys that begin with `prefix`. Raises StorageError."""
+    if matches is not None and at.limit:
+        return await _selected_page(storage, prefix, at, matches)
+    page = await _read(storage, prefix, at, at.limit)
+    chunks = [chunk_of(run) for run in page.runs] if matches is None else await _matching(page.runs, matches)
+    if not page.remaining:
+        return ItemList(chunks, str(page.revision))
+    token = encode_continue(page.revision, page.runs[-1].items[-1].key.removeprefix(prefix))
+    return ItemList(chunks, str(page.revision), token, page.remaining)
+
+
+async def _selected_page(storage: Storage, prefix: str, at: Position, matches: Matches) -> ItemList:
+    """Reads on until `limit` objects match, all at the first read's revision."""
+    found: list[KeyValue] = []
+    while True:
+        page = await _read(storage, prefix, at, max(at.limit, _SELECTED_PAGE))
+        items = page.items
+        found += [kv for kv in items if matches(item_of(kv).object)]
+        if len(found) >= at.limit or not page.remaining:
+            break
+        # A page from memory does not wait for anything: let others run.
+        await asyncio.sleep(0)
+        last = items[-1].key.removeprefix(prefix)
+        at = Position(last + "\0", page.revision, None, at.limit)
+    shown = found[: at.limit]
+    chunks, revision = [Chunk(list(map(item_of, shown)))] if shown else [], str(page.revision)
+    # Keys that follow may match or not: the client is sent on to see.
+    if len(shown) < at.limit or not (page.remaining or shown[-1].key != items[-1].key):
+        return ItemList(chunks, revision)
+    last = shown[-1].key.removeprefix(prefix)
+    return ItemList(chunks, revision, encode_continue(page.revision, last))
+
+
+async def _read(storage: Storage, prefix: str, at: Position, limit: int) -> Page:
+    start = prefix + at.start if at.start else ""
+    return await storage.list(prefix, start=start, limit=limit, revision=at.revision, not_older_than=at.oldest)
+
+
+async def _matching(runs: Sequence[Run], matches: Matches) -> list[Chunk]:
+    """A chunk a run."""
+    chunks = []
+    for run in runs:
+        if items := [item for item in map(item_of, run.items) if matches(item.object)]:
+            chunks.append(Chunk(items))
+        # All may have to be decoded: let others run.
+        await asyncio.sleep(0)
+    return chunks
