@@ -171,6 +171,7 @@ def router(checks: HealthChecks, metrics: Metrics, version: str) -> APIRouter:
 
     @routes.get("/metrics")
     async def show_metrics() -> Response:
+        metrics.count_objects()
         data = await asyncio.to_thread(generate_latest, metrics.registry)
         return Response(data, media_type=CONTENT_TYPE_LATEST)
 

@@ -117,6 +117,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._served = frozenset(served)
+        self._counts: dict[str, Callable[[], float]] = {}
         self._requests = self._tally("apiserver_request_total", "Requests answered.", (*_REQUEST, "code"))
         self._durations = Distribution(
             "apiserver_request_duration_seconds",
@@ -174,12 +175,17 @@ class Metrics:
         self._longrunning.labels(*labels[:1], *labels[2:]).inc(change)
 
     def track_inflight(self, request_kind: str, count: Callable[[], float]) -> None:
-        """`count` is asked at each scrape, as that of `track_objects` is."""
+        """`count` is asked at each scrape, by the thread that makes it."""
         self._inflight.labels(request_kind).set_function(count)
 
     def track_objects(self, resource: str, count: Callable[[], float]) -> None:
-        """`resource`: plural and group, such as deployments.apps."""
-        self._objects.labels(resource).set_function(count)
+        """`resource`: plural and group, such as deployments.apps. `count` is asked by `count_objects`."""
+        self._counts[resource] = count
+
+    def count_objects(self) -> None:
+        """Before each scrape, on the event loop: what is counted changes there."""
+        for resource, count in self._counts.items():
+            self._objects.labels(resource).set(count())
 
     def host_request(self, method: str, code: str) -> None:
         """`code`: HTTP's, or "<error>" when nobody answered."""

@@ -219,6 +219,7 @@ def test_other_metrics() -> None:
     metrics.authentication.add(("success",))
     metrics.watch_events.counter(WIDGETS).value += 5
     stored[0] = 4
+    metrics.count_objects()
     exposed = generate_latest(metrics.registry).decode()
     assert 'apiserver_storage_objects{resource="widgets.example.com"} 4.0' in exposed
     assert 'authentication_attempts{result="success"} 1.0' in exposed
