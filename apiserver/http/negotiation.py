@@ -3,9 +3,9 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 from apiserver.machinery.errors import NotAcceptable
+from apiserver.machinery.remember import remembered
 
 JSON, YAML = "application/json", "application/yaml"
 _ACCEPTED = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
@@ -18,6 +18,7 @@ _PRETTY_AGENTS = ("curl", "Wget", "Mozilla/5.0")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 # Go sorts by insertion up to here; its order is none that every way of sorting would find.
 _INSERTED = 12
+_LONGEST = 1024
 
 Parameters = Mapping[str, str]
 
@@ -53,19 +54,19 @@ class _Clause:
         return self.subtype != "*" and other.subtype == "*"
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024, _LONGEST)
 def negotiate(accept: str) -> Format:
     """The first acceptable clause for an object or a list of a resource. Raises NotAcceptable."""
     return _negotiate(accept, _is_served_conversion, ("", "v1"))
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024, _LONGEST)
 def negotiate_plain(accept: str) -> Format:
     """For what cannot be converted: a Status, or a discovery document. Raises NotAcceptable."""
     return _negotiate(accept, lambda asked: not any(asked), ("",))
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024, _LONGEST)
 def negotiate_discovery(accept: str) -> Format:
     """For the root of the groups, which may be asked for all that is below. Raises NotAcceptable."""
     return _negotiate(accept, lambda asked: not any(asked) or asked == AGGREGATED_DISCOVERY, ("",))

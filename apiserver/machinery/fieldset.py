@@ -8,12 +8,12 @@ may share parts. On the wire the order of keys is that of the encoder; `paths` w
 """
 
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from typing import Any
 
 from apiserver.machinery.encoding import encode
 from apiserver.machinery.errors import quoted
 from apiserver.machinery.gojson import decode
+from apiserver.machinery.remember import remembered
 
 FieldSet = dict[str, Any]
 Path = tuple[str, ...]
@@ -44,7 +44,7 @@ def _parse_node(node: Any) -> FieldSet:
     return made if len(made) != 1 or SELF not in made else {}
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096, longest=256)
 def _canonical(key: str) -> str:
     """The canonical form of a path element, "" if its sort is unknown. Raises ValueError."""
     sort, colon, rest = key[:1], key[1:2], key[2:]

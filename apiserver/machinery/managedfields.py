@@ -30,6 +30,7 @@ APPLY, UPDATE = "Apply", "Update"
 FieldPaths = frozenset[tuple[str, ...]]
 MAX_UPDATE_MANAGERS = 10
 _ANCIENT = "ancient-changes"
+_REMEMBERED_BYTES = 32 * 1024
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _SYSTEM_FIELDS = ("name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation")
 _UNOWNED = from_fields(
@@ -171,7 +172,9 @@ def track_update(live: Object | None, new: Object, schema: Object, write: Write)
 
 def _created(new: Object, of: MapType, write: Write) -> Managed:
     """The managers of an object that had none. Raises TypedError."""
-    own = _owned_by_creator(_Shaped(new), of, write.reset)
+    # What is remembered of a large object may be several times as large.
+    of_creator = _owned_by_creator if len(orjson.dumps(new)) <= _REMEMBERED_BYTES else _owned_by_creator.__wrapped__
+    own = of_creator(_Shaped(new), of, write.reset)
     return _with_own({}, own, write) if own else {}
 
 

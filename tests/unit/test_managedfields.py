@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from apiserver.machinery import managedfields
 from apiserver.machinery.managedfields import Write, restore_times_if_unchanged, track_update, without_times
 
 Tree = dict[str, Any]
@@ -276,3 +277,11 @@ def test_creators_of_misfits() -> None:
     for second, tracked in (({"type": "b"}, True), (None, False), (None, False), ({"type": "c"}, True)):
         status = {"conditions": [{"type": "a"}, second]}
         assert bool(entries(track(None, {**thing(), "status": status}))) is tracked
+
+
+def test_a_large_creation_is_not_remembered() -> None:
+    """Of an object with very many fields nothing is kept: few of these would fill the memory."""
+    before = managedfields._owned_by_creator.cache_info()
+    new = thing({f"label-{number}": "" for number in range(4000)})
+    assert len(entries(track(None, new))[0]["fieldsV1"]["f:metadata"]["f:labels"]) == 4001
+    assert managedfields._owned_by_creator.cache_info() == before
