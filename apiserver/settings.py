@@ -189,7 +189,9 @@ class Settings(BaseSettings):
     git_sync_image: str = _field("registry.k8s.io/git-sync/git-sync:v4.7.1", "Image that follows a repository.")
     git_sync_requests: Quantities = _field("cpu=10m,memory=32Mi", "What git-sync is given at least.")
     git_sync_limits: Quantities = _field("cpu=500m,memory=512Mi", "What git-sync may use at most.")
-    git_sync_period: Annotated[Seconds, Field(gt=0)] = _field("30s", "Time between two looks at a repository.")
+    git_sync_period: Annotated[Seconds, Field(ge=0.01)] = _field(
+        "30s", "Time between two looks at a repository: 10ms or more."
+    )
 
     etcd_prefix: str = _field("/registry", "Prefix of all keys.")
     etcd_cafile: File = _field(None, "Authorities that etcd's certificate must chain to.")

@@ -154,9 +154,11 @@ def _git_sync(chosen: Container, spec: Object, period: float) -> Object:
     """
     # The kubelet expands $(NAME) in arguments; $$ is a plain $.
     arguments = {"repo": spec["gitRepo"].replace("$", "$$")}
-    if spec.get("branch"):
-        arguments["ref"] = spec["branch"].replace("$", "$$")
-    arguments |= {"root": _CONTENT, "link": "current", "period": f"{period:g}s", "depth": "1"}
+    if branch := spec.get("branch"):
+        # git, which git-sync gives it to as it is, takes what begins with a dash for an option.
+        ref = f"refs/heads/{branch}" if branch.startswith("-") else branch
+        arguments["ref"] = ref.replace("$", "$$")
+    arguments |= {"root": _CONTENT, "link": "current", "period": _duration(period), "depth": "1"}
     arguments |= {"max-failures": "-1", "http-bind": ":8081"}
     return {
         "name": "git-sync",
@@ -169,6 +171,11 @@ def _git_sync(chosen: Container, spec: Object, period: float) -> Object:
             {"name": "git-sync-tmp", "mountPath": _TMP},
         ],
     }
+
+
+def _duration(seconds: float) -> str:
+    """As Go reads it, which knows no exponents."""
+    return f"{seconds:f}".rstrip("0").rstrip(".") + "s"
 
 
 def _common(chosen: Container, ports: Mapping[str, int]) -> Object:

@@ -1,5 +1,7 @@
 """What must exist for a Website."""
 
+import pytest
+
 from apiserver.machinery.errors import Object
 from apiserver.settings import Settings
 from reconciler.website.children import desired_deployment as desired
@@ -63,6 +65,21 @@ def test_repository_and_branch_become_arguments() -> None:
     assert with_branch[:2] == ["--repo=https://example.com/repo.git", "--ref=dev"]
     assert {"--depth=1", "--period=30s", "--http-bind=:8081"} <= set(with_branch)
     assert not any(argument.startswith("--ref") for argument in without)
+
+
+def test_branch_is_no_option_of_git() -> None:
+    """git-sync hands its reference to git as it is; one that begins with a dash must not be taken for an option."""
+    arguments = containers(desired_deployment(website(branch="--upload-pack=x")))["git-sync"]["args"]
+
+    assert arguments[1] == "--ref=refs/heads/--upload-pack=x"
+
+
+@pytest.mark.parametrize(("period", "argument"), [("200ms", "0.2s"), ("30s", "30s"), ("1000h", "3600000s")])
+def test_period_is_a_duration_of_go(period: str, argument: str) -> None:
+    """However long or short it is, git-sync can read it."""
+    chosen = options(Settings.load(["--storage=sqlite://:memory:", f"--git-sync-period={period}"]))
+
+    assert f"--period={argument}" in containers(desired(website(), chosen))["git-sync"]["args"]
 
 
 def test_dollar_signs_are_not_expanded() -> None:
