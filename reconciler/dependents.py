@@ -7,7 +7,8 @@ Rules:
 4. One that nobody controls and that carries our labels is adopted (as a ReplicaSet adopts Pods).
 5. Anything else of that name is left alone.
 6. A child that somebody else changes back again and again is put right twenty times, then every five seconds: two that
-   do not agree must not keep a cluster busy.
+   do not agree must not keep a cluster busy. Each generation of the owner has twenty of its own: its user's changes
+   are no quarrel.
 """
 
 import asyncio
@@ -76,7 +77,7 @@ class Dependents:
             action = _judge(live, desired, owner, self.manager)
             if action != "updated":
                 return Outcome(live, action)
-            if not self.repairs.allow(key_of(desired), asyncio.get_running_loop().time()):
+            if not self.repairs.allow(_generation(owner), asyncio.get_running_loop().time()):
                 return Outcome(live, "contested")
             return Outcome(await self._apply(desired, force=True), action)
         except ClientError as error:
@@ -128,6 +129,11 @@ def _judge(live: Object, desired: Object, owner: Object, manager: str) -> Action
         return "unchanged" if in_step(live, desired, manager) else "updated"
     wanted = controller_of(desired) or {}
     return "leftover" if all(controller.get(k) == wanted.get(k) for k in ("apiVersion", "kind", "name")) else "taken"
+
+
+def _generation(owner: Object) -> str:
+    meta = owner["metadata"]
+    return f"{meta['uid']} {meta['generation']}"
 
 
 def _is_refusal(error: ClientError) -> bool:

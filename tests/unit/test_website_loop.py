@@ -121,6 +121,20 @@ def test_contested_child_is_repaired_in_its_time() -> None:
     assert reasons == {"Updated", "Contested"}
 
 
+async def test_changes_of_the_website_are_no_contest() -> None:
+    """However many there are in however short a time, each is applied at once, and no Event says otherwise."""
+    cluster, store = await made()
+    recorder = MemoryRecorder()
+    seen = world(cluster, store, recorder=recorder)
+    for number in range(30):
+        item = merged(website(replicas=number), {"metadata": {"generation": 3 + number}})
+        caches = replace(seen.deployments, cache={KEY: cluster.objects[DEPLOYMENT]})
+        await reconcile("ns/kubia", replace(seen, websites={"ns/kubia": item}, deployments=caches))
+        assert cluster.objects[DEPLOYMENT]["spec"]["replicas"] == number
+
+    assert {reason for _, reason, _ in recorder.events} == {"Updated"}
+
+
 async def test_deleted_child_comes_back() -> None:
     """A child that somebody deleted is created again."""
     cluster, store = await made()
