@@ -7,7 +7,7 @@ import builtins
 import secrets
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from functools import partial
 
@@ -187,17 +187,23 @@ class Store:
         def prepare(live: Object) -> Object:
             return self._finish(self._merge(live, namespace, name, config, options, subresource), live, subresource)
 
-        try:
-            return await self._guaranteed_update(namespace, name, prepare, options), False
-        except errors.NotFound:
-            if subresource:
-                raise
-        new = self._merge(None, namespace, name, config, options, "")
+        while True:
+            try:
+                return await self._guaranteed_update(namespace, name, prepare, options), False
+            except errors.NotFound:
+                if subresource:
+                    raise
+            # Somebody else may create it meanwhile: then it is applied to theirs.
+            with suppress(errors.AlreadyExists):
+                new = self._merge(None, namespace, name, config, options, "")
+                return await self._create_applied(new, options), True
+
+    async def _create_applied(self, new: Object, options: WriteOptions) -> Item:
         parse_uint(new["metadata"].pop("resourceVersion", ""))
         strategy.wipe_system_fields(new["metadata"])
         await self._admit_create(new)
         # Who may not create learns it last, as from kube-apiserver.
-        return await self._insert(new, options, options.authorize_create), True
+        return await self._insert(new, options, options.authorize_create)
 
     def _merge(
         self, live: Object | None, namespace: str, name: str, config: Object, options: WriteOptions, subresource: str

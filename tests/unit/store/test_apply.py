@@ -1,5 +1,6 @@
 """Server-side apply through the Store."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -36,6 +37,20 @@ async def test_apply_again(store: Store) -> None:
 
     assert not created
     assert second.wire == first.wire
+
+
+async def test_two_apply_what_is_not_there(store: Store) -> None:
+    """Of two that apply the same new object at once one creates it, and the other one's fields are added."""
+    size = {**config(size=3), "metadata": {"name": "a", "labels": {"l": "x"}}}
+    size["spec"]["color"] = "red"
+    answers = await asyncio.gather(
+        store.apply("ns", "a", config(color="red"), applier("one")), store.apply("ns", "a", size, applier("two"))
+    )
+
+    assert sorted(created for _, created in answers) == [False, True]
+    item = await store.get("ns", "a")
+    assert (item.object["spec"], item.meta["labels"]) == ({"color": "red", "size": 3}, {"l": "x"})
+    assert {entry["manager"] for entry in item.meta["managedFields"]} == {"one", "two"}
 
 
 async def test_apply_conflict(store: Store) -> None:
