@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from apiserver.flags import PREFIX, FlagError, flag, given, variable
 from apiserver.machinery.duration import parse_duration
-from apiserver.machinery.quantity import canonical
+from apiserver.machinery.quantity import amount, canonical
 
 VERSION = "0.1.0"
 _COMPUTE_RESOURCES = ("cpu", "memory", "ephemeral-storage")
@@ -271,7 +271,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _combinations(self) -> Self:
         rules = (self._storage_problem, self._pair_problem, self._mode_problem, self._election_problem)
-        for rule in (*rules, self._folder_problem):
+        for rule in (*rules, self._pod_problem, self._folder_problem):
             if problem := rule():
                 raise ValueError(problem)
         return self
@@ -309,6 +309,16 @@ class Settings(BaseSettings):
         if not self.leader_elect_lease_duration > self.leader_elect_renew_deadline > self.leader_elect_retry_period > 0:
             names = "--leader-elect-lease-duration, --leader-elect-renew-deadline and --leader-elect-retry-period"
             return f"{names} must each be longer than the next"
+        return ""
+
+    def _pod_problem(self) -> str:
+        for container in ("nginx", "git_sync"):
+            requests, limits = f"{container}_requests", f"{container}_limits"
+            most = getattr(self, limits)
+            for name, least in getattr(self, requests).items():
+                if name in most and amount(least) > amount(most[name]):
+                    found = f"{flag(requests)} has {name}={least}, {flag(limits)} only {name}={most[name]}"
+                    return f"{found}: lower the one or raise the other"
         return ""
 
     def _folder_problem(self) -> str:

@@ -10,22 +10,30 @@ _DECIMAL |= {letter: Fraction(1000**power) for power, letter in enumerate(_LETTE
 _FORM = re.compile(r"(\d+\.?\d*|\.\d+)([KMGTPE]i|[mkMGTPE]?)")
 
 
+def amount(text: str) -> Fraction:
+    """Signs and exponents are not for what a container may use. Raises ValueError."""
+    return _read(text)[0]
+
+
 def canonical(text: str) -> str:
     """The form in which Kubernetes gives an amount back: no fraction, the largest suffix of the same family that has
-    none. Amounts of less than a thousandth, signs and exponents are not for what a container may use. Raises
-    ValueError."""
-    found = _FORM.fullmatch(text)
-    if not found:
-        raise ValueError(f'"{text}" is no quantity')
-    number, suffix = Fraction(found[1]), found[2]
-    family = _BINARY if suffix.endswith("i") else _DECIMAL
-    amount = number * family[suffix]
-    if amount < _BINARY["Ki"]:
+    none. Raises ValueError, also for less than a thousandth."""
+    value, family = _read(text)
+    if value < _BINARY["Ki"]:
         family = _DECIMAL
-    whole = [(amount / size, name) for name, size in family.items() if (amount / size).denominator == 1]
-    if not amount:
+    whole = [(value / size, name) for name, size in family.items() if (value / size).denominator == 1]
+    if not value:
         return "0"
     if not whole:
         raise ValueError(f'"{text}" is finer than a thousandth')
     count, name = whole[-1]
     return f"{count}{name}"
+
+
+def _read(text: str) -> tuple[Fraction, dict[str, Fraction]]:
+    """The amount, and its suffix' family."""
+    found = _FORM.fullmatch(text)
+    if not found:
+        raise ValueError(f'"{text}" is no quantity')
+    family = _BINARY if found[2].endswith("i") else _DECIMAL
+    return Fraction(found[1]) * family[found[2]], family

@@ -240,6 +240,15 @@ def test_bad_quantities(text: str) -> None:
 
 def test_quantities_are_held_as_kubernetes_gives_them_back() -> None:
     """Another way to write an amount would be a difference for ever."""
-    loaded = Settings.load([ETCD, "--git-sync-requests=cpu=0.25, memory=2048Mi"])
+    loaded = Settings.load([ETCD, "--git-sync-requests=cpu=0.25, memory=0.25Gi"])
 
-    assert loaded.git_sync_requests == {"cpu": "250m", "memory": "2Gi"}
+    assert loaded.git_sync_requests == {"cpu": "250m", "memory": "256Mi"}
+
+
+def test_requests_above_limits_are_refused() -> None:
+    """A cluster would take no Pod like that. Amounts are compared, not texts; what is not limited may be requested."""
+    refused = refusal(ETCD, "--nginx-requests=memory=1Gi", "--nginx-limits=memory=1000Mi")
+
+    assert "--nginx-requests has memory=1Gi, --nginx-limits only memory=1000Mi" in refused
+    assert Settings.load([ETCD, "--nginx-requests=memory=1Gi,cpu=0.5", "--nginx-limits=memory=1024Mi,cpu=500m"])
+    assert Settings.load([ETCD, "--git-sync-requests=memory=9Gi", "--git-sync-limits=cpu=1"])
