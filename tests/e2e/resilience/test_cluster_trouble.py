@@ -23,6 +23,8 @@ AWAY = 60.0
 """Seconds."""
 ATTEMPTS_PER_SECOND = 3.0
 """At most, on average, by all parts of the server together, while nobody answers."""
+LASTING = 2.0
+"""Seconds after which a watch counts as one that worked."""
 UNAUTHENTICATED, UNDECIDED = 401, 500
 """What a Go server answers when TokenReview and SubjectAccessReview fail (wire.md 2.2 and 2.3)."""
 
@@ -186,6 +188,8 @@ def test_watches_that_fail(replica: Replica, kubectl: Kubectl, master: httpx.Cli
     expired; then the world is as wanted."""
     _create(master, replica, "kubia")
     eventually(lambda: _has_children(kubectl, "kubia"), SOON, "both children")
+    # A watch that has lasted ends the waiting for longer and longer that earlier trouble has led to.
+    eventually(lambda: time.monotonic() - _watches(replica, 0)[-1].at > LASTING, SOON * 2, "a watch lasts")
     with replica.proxy.trouble(lambda seen: fault if seen.watch else None):
         begun, listed = len(replica.proxy.seen), len(_lists(replica, "services"))
         replica.proxy.cut_watches()
