@@ -256,10 +256,17 @@ def dedup_owners(meta: Object, warning: str) -> list[str]:
     owners = meta.get("ownerReferences")
     if not owners:
         return []
-    repeated = [owner.get("uid", "") for index, owner in enumerate(owners) if owner in owners[:index]]
+    first: dict[bytes, Object] = {}
+    repeated = []
+    for owner in owners:
+        # A look-up each: there may be as many as a body holds.
+        key = orjson.dumps(owner, option=orjson.OPT_SORT_KEYS)
+        if key in first:
+            repeated.append(owner.get("uid", ""))
+        first.setdefault(key, owner)
     if not repeated:
         return []
-    meta["ownerReferences"] = [owner for index, owner in enumerate(owners) if owner not in owners[:index]]
+    meta["ownerReferences"] = list(first.values())
     return [warning + ", ".join(repeated)]
 
 

@@ -14,6 +14,11 @@ from apiserver.machinery.gofmt import go_syntax
 EXPANDED_LIMIT = 10 * 1024 * 1024
 """Characters of a document with its aliases written out."""
 DEPTH_LIMIT = 200
+MERGED_LIMIT = 400_000
+"""Members that "<<" may bring into maps: as many nodes as go-yaml reads before it counts how many are aliases'."""
+
+
+_ALIASING = "yaml: document contains excessive aliasing"
 
 
 class YAMLError(ValueError):
@@ -24,6 +29,7 @@ class _Loader(yaml.CSafeLoader):
     """YAML as far as it means JSON, with the scalars that Go's YAML reader knows: no timestamps, no base 60."""
 
     duplicates: list[str]
+    merged = 0
 
 
 def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any]:
@@ -35,6 +41,9 @@ def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any
         made[key] = loader.construct_object(value_node, deep=True)
     merged = made.pop("<<", None)
     for part in [merged] if isinstance(merged, dict) else merged or ():
+        loader.merged += len(part)
+        if loader.merged > MERGED_LIMIT:
+            raise YAMLError(_ALIASING)
         made = {**part, **made}
     return made
 
@@ -124,7 +133,7 @@ def parse_yaml(data: bytes) -> tuple[Any, list[str]]:
         finally:
             loader.dispose()
         if _written_out(tree, {}) > EXPANDED_LIMIT:
-            raise YAMLError("yaml: document contains excessive aliasing")
+            raise YAMLError(_ALIASING)
         return orjson.loads(orjson.dumps(tree)), loader.duplicates
     except YAMLError:
         raise

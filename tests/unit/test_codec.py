@@ -344,6 +344,13 @@ def test_dedup_owners() -> None:
     assert [owner["name"] for owner in meta["ownerReferences"]] == ["a", "b", "c"]
     assert codec.dedup_owners(meta, codec.REPEATED_OWNERS) == []
     assert codec.dedup_owners({}, codec.REPEATED_OWNERS) == []
+    assert codec.dedup_owners({"ownerReferences": [{}] * 2}, "repeated: ") == ["repeated: "]
+
+
+def test_dedup_many_owners() -> None:
+    """Each owner costs a look-up, however many there are: a body has room for more than a hundred thousand."""
+    meta = {"ownerReferences": [{"uid": f"u{number}"} for number in range(150_000)]}
+    assert codec.dedup_owners(meta, codec.REPEATED_OWNERS) == []
 
 
 def test_zero_values_in_metadata() -> None:

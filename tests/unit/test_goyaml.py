@@ -110,6 +110,16 @@ def test_yaml_bomb() -> None:
         parse_yaml("\n".join(["a0: &a0 [lol, lol]", *layers]).encode())
 
 
+def test_yaml_bomb_of_merges() -> None:
+    """Maps that are merged into many others, which each would have a copy, are refused; a few are merged."""
+    members = ", ".join(f"k{number}: 1" for number in range(1000))
+    text = f"a: &a {{{members}}}\nb:\n" + "- {<<: *a, c: 2}\n" * 10
+    tree, _ = parse_yaml(text.encode())
+    assert [len(merged) for merged in tree["b"]] == [1001] * 10
+    with pytest.raises(YAMLError, match="excessive aliasing"):
+        parse_yaml((text + "- {<<: *a}\n" * 20_000).encode())
+
+
 @pytest.mark.parametrize("data", [b"[" * 200_000, b"- " * 100_000 + b"a", b"{a: " * 100_000])
 def test_deep_yaml(data: bytes) -> None:
     """Nesting that would overflow the stack of the C library is refused."""
