@@ -90,7 +90,9 @@ class Exchange:
         return await off_loop(decode, data)
 
     def warn(self, *texts: str) -> None:
-        self.warnings += [text for text in texts if text not in self.warnings]
+        """Each text once."""
+        if texts:
+            self.warnings[:] = dict.fromkeys((*self.warnings, *texts))
 
     @property
     def _pretty(self) -> bool:

@@ -1,5 +1,7 @@
 """Warning headers; how they are cut was recorded from a kube-apiserver 1.36."""
 
+from apiserver.endpoints.exchange import Exchange
+from apiserver.http.asgi import Message
 from apiserver.http.warning import warning_headers
 
 
@@ -30,3 +32,21 @@ def test_far_beyond_the_budget() -> None:
 
     assert len(shown) == 41
     assert sum(map(len, shown)) == 4100
+
+
+async def _nothing() -> Message:
+    return {}
+
+
+async def _nowhere(_: Message) -> None:
+    return None
+
+
+def test_each_warning_once() -> None:
+    """A text that is said again, as when a write is tried again, is not another warning; a look-up each."""
+    state = {"info": None, "warnings": ["first"]}
+    exchange = Exchange({"headers": [], "state": state}, _nothing, _nowhere)
+    many = [f"unknown field {number}" for number in range(100_000)]
+    for _ in range(2):
+        exchange.warn("first", *many, "last", "last")
+    assert state["warnings"] == ["first", *many, "last"]
