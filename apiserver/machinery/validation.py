@@ -1,6 +1,7 @@
 """ObjectMeta's own rules, for every kind (apimachinery `pkg/api/validation/objectmeta.go`; wire.md 3.5)."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -14,6 +15,11 @@ _OWNER = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion
 ANNOTATIONS_LIMIT = 256 * 1024
 MANAGER_LIMIT = 128
 """Bytes of a field manager's name."""
+_MOST_CONTROLLERS = 10
+"""So many too many are told of: each time all owners are."""
+_LONGEST_JUDGED = 1024
+"""Characters of a field manager's name that are looked at one by one: of each wrong one the whole name is told."""
+_MOST_MANAGER_FAULTS = 100
 _SUBRESOURCE_LIMIT = 256
 
 
@@ -85,7 +91,7 @@ def _validate_annotations(annotations: Object) -> Iterator[FieldError]:
 
 def _validate_owners(owners: list[Object]) -> Iterator[FieldError]:
     field = "metadata.ownerReferences"
-    controller = ""
+    controllers: list[str] = []
     for owner in owners:
         api_version, kind = owner.get("apiVersion", ""), owner.get("kind", "")
         group_version = parse_group_version(api_version) or ("", "")
@@ -96,14 +102,13 @@ def _validate_owners(owners: list[Object]) -> Iterator[FieldError]:
                 yield errors.invalid(f"{field}.{member}", owner.get(member, ""), "must not be empty")
         if (*group_version, kind) == ("", "v1", "Event"):
             yield errors.invalid(field, owner, "/v1, Kind=Event is disallowed from being an owner")
-        if owner.get("controller"):
-            described = f"{kind}/{owner.get('name', '')}"
-            if controller:
-                text = f'Found "true" in references for {controller} and {described}'
+        if owner.get("controller") and len(controllers) <= _MOST_CONTROLLERS:
+            controllers.append(f"{kind}/{owner.get('name', '')}")
+            if len(controllers) > 1:
+                text = f'Found "true" in references for {controllers[0]} and {controllers[-1]}'
                 shown = orjson.dumps([{key: each[key] for key in _OWNER if key in each} for each in owners]).decode()
                 body = f"Invalid value: {shown}: Only one reference can have Controller set to true. {text}"
                 yield FieldError("FieldValueInvalid", field, body)
-            controller = described
 
 
 def _validate_finalizers(finalizers: list[str]) -> Iterator[FieldError]:
@@ -127,7 +132,11 @@ def validate_meta_change(new: Object, old: Object) -> list[FieldError]:
 
 
 def _validate_managers(entries: list[Object]) -> Iterator[FieldError]:
-    """Only what a client may have written into entries that can be read."""
+    """Only what a client may have written into entries that can be read, and no more than tells what is wrong."""
+    return islice(_manager_faults(entries), _MOST_MANAGER_FAULTS)
+
+
+def _manager_faults(entries: list[Object]) -> Iterator[FieldError]:
     for index, entry in enumerate(entries):
         field = f"metadata.managedFields[{index}]"
         yield from validate_manager(entry.get("manager", ""), f"{field}.manager")
@@ -139,7 +148,7 @@ def validate_manager(manager: str, field: str) -> Iterator[FieldError]:
     """Field errors of a field manager's name."""
     if len(manager.encode()) > MANAGER_LIMIT:
         yield errors.too_long(field, MANAGER_LIMIT)
-    for index, char in enumerate("" if manager.isprintable() else manager):
+    for index, char in enumerate("" if manager.isprintable() or len(manager) > _LONGEST_JUDGED else manager):
         if not char.isprintable():
             at = len(manager[:index].encode())
             yield errors.invalid(field, manager, f"invalid character U+{ord(char):04X} (at position {at})")
@@ -161,7 +170,8 @@ def _immutable(field: str, new: Any, old: Any) -> list[FieldError]:
 
 
 def _validate_new_finalizers(new: Object, old: Object) -> Iterator[FieldError]:
-    added = [name for name in new.get("finalizers") or [] if name not in (old.get("finalizers") or [])]
+    before = frozenset(old.get("finalizers") or [])
+    added = [name for name in new.get("finalizers") or [] if name not in before]
     if old.get("deletionTimestamp") and added:
         listed = "[]string{" + ", ".join(errors.quoted(name) for name in sorted(added)) + "}"
         text = "no new finalizers can be added if the object is being deleted, found new finalizers "

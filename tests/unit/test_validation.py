@@ -122,15 +122,31 @@ def test_owner_that_is_an_event() -> None:
     ]
 
 
-def test_two_controllers() -> None:
-    """At most one owner is the controller."""
-    owners = [{"apiVersion": "v1", "kind": "Pod", "name": name, "uid": name, "controller": True} for name in "ab"]
-    (fault,) = faults(ownerReferences=owners)
+def test_several_controllers() -> None:
+    """At most one owner is the controller; of others it is said beside the first."""
+    owners = [{"apiVersion": "v1", "kind": "Pod", "name": name, "uid": name, "controller": True} for name in "abc"]
+    found = faults(ownerReferences=owners)
 
-    assert fault.startswith("metadata.ownerReferences: Invalid value: [{")
-    assert fault.endswith(
-        'Only one reference can have Controller set to true. Found "true" in references for Pod/a and Pod/b'
-    )
+    assert all(fault.startswith("metadata.ownerReferences: Invalid value: [{") for fault in found)
+    assert [fault.partition("}]: ")[2] for fault in found] == [
+        f'Only one reference can have Controller set to true. Found "true" in references for Pod/a and Pod/{name}'
+        for name in "bc"
+    ]
+
+
+def test_faults_that_tell_much() -> None:
+    """Where each fault tells all there is, only so many are told of: the answer is not many times the request."""
+    owners = [{"apiVersion": "v1", "kind": "Pod", "name": "a", "uid": "a", "controller": True}] * 10_000
+    assert len(faults(ownerReferences=owners)) == 10
+    assert len(faults(managedFields=[{"manager": "\x7f" * 1_000_000}])) == 1
+    assert len(faults(managedFields=[{"manager": "\x7f" * 100}] * 1000)) == 100
+
+
+def test_many_finalizers() -> None:
+    """That none is new is seen by a look-up each."""
+    finalizers = [f"a/b{number}" for number in range(100_000)]
+    meta = {**GOOD, "finalizers": finalizers, "deletionTimestamp": "2026-01-01T00:00:00Z"}
+    assert validate_meta_update(meta, meta, namespaced=True) == []
 
 
 def test_bad_finalizers() -> None:
