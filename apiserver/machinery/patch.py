@@ -49,9 +49,10 @@ def json_patch(document: Object, body: bytes, checked: bool = True) -> Object:
     try:
         for operation in operations:
             _apply(root, operation, budget)
-    except _NotApplicable as error:
+    except (_NotApplicable, orjson.JSONEncodeError) as error:
         raise Invalid.rejected() from error
-    if not isinstance(root[0], dict):
+    # Once, at the end: an operation must not take as long as what it moves is large.
+    if not isinstance(root[0], dict) or depth(root[0]) > MAX_DEPTH:
         raise Invalid.rejected()
     return root[0]
 
@@ -110,8 +111,6 @@ def _replace(root: list[Any], operation: Object, _: list[int]) -> None:
             raise _NotApplicable("a document is an object or an array")
         root[0] = value
         return
-    if path.count("/") + depth(value) > MAX_DEPTH:
-        raise _NotApplicable("the result is too deep")
     container, key = _find(root[0], path)
     if isinstance(container, list):
         container[_index(key, len(container))] = value
@@ -183,8 +182,6 @@ def _get(container: Any, key: str) -> Any:
 
 
 def _insert(document: Any, pointer: str, value: Any) -> None:
-    if pointer.count("/") + depth(value) > MAX_DEPTH:
-        raise _NotApplicable("the result is too deep")
     container, key = _find(document, pointer)
     if isinstance(container, dict):
         container[key] = value

@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from apiserver.machinery.errors import BadRequest, Invalid, RequestEntityTooLarge, UnsupportedMediaType
+from apiserver.machinery.gojson import MAX_DEPTH
 from apiserver.machinery.patch import JSON_PATCH, MERGE_PATCH, json_patch, merge_patch, patch_faults, patch_type
 
 Tree = dict[str, Any]
@@ -142,6 +143,35 @@ def test_json_patch_cannot_blow_up_an_object_by_copying() -> None:
     assert len(json_patch({"s": text}, orjson.dumps(copies[:3]))) == 4
     with pytest.raises(Invalid):
         json_patch({"s": text}, orjson.dumps(copies))
+
+
+def nested(levels: int) -> Tree:
+    return {"k": nested(levels - 1)} if levels > 1 else {}
+
+
+def test_json_patch_keeps_to_the_depth() -> None:
+    """The result is as deep as an object may be, and no deeper; many moves of a large value cost no look at all of it
+    each."""
+    document = {"down": nested(MAX_DEPTH - 2), "large": {f"k{number}": {} for number in range(50_000)}}
+    bottom = "/down" + "/k" * (MAX_DEPTH - 3)
+    back = op("move", "/large", **{"from": f"{bottom}/l"})
+    moves = [op("move", f"{bottom}/l", **{"from": "/large"}), back]
+    assert json_patch(document, orjson.dumps(moves * 2_000)) == document
+    assert json_patch(document, orjson.dumps([op("add", f"{bottom}/l", {}), op("remove", "/large")]))
+    with pytest.raises(Invalid):
+        json_patch(document, orjson.dumps(moves[:1]))
+
+
+@pytest.mark.parametrize("last", [op("remove", "/x"), op("copy", "/e", **{"from": "/d"})])
+def test_json_patch_of_great_depth(last: Tree) -> None:
+    """What becomes far too deep on the way is refused, whatever is done with it."""
+    deeper = [
+        step
+        for _ in range(2_000)
+        for step in (op("move", "/x/k", **{"from": "/d"}), op("move", "/d", **{"from": "/x"}), op("add", "/x", {}))
+    ]
+    with pytest.raises(Invalid):
+        json_patch({"d": {}, "x": {}}, orjson.dumps([*deeper, last]))
 
 
 @pytest.mark.parametrize(
