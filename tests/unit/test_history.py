@@ -6,8 +6,8 @@ from storage.history import WINDOW, History
 from storage.interface import Compacted, Event, KeyValue
 
 
-def event(revision: int) -> Event:
-    return Event(revision, KeyValue("/a", b"", revision), None)
+def event(revision: int, size: int = 0) -> Event:
+    return Event(revision, KeyValue("/a", b"x" * size, revision), None)
 
 
 def revisions(history: History, after: int) -> list[int]:
@@ -54,3 +54,14 @@ def test_never_more_than_the_maximum() -> None:
     history.extend([event(revision) for revision in range(1, 11)], now=0)
     assert history.floor == 7
     assert revisions(history, 7) == [8, 9, 10]
+
+
+def test_never_more_bytes_than_the_maximum() -> None:
+    """Of large values fewer are kept than the minimum, and as many again once they are small."""
+    history = History(0, min_events=10, max_bytes=100)
+    history.extend([event(revision, size=40) for revision in range(1, 5)], now=0)
+    assert history.floor == 2
+    history.extend([Event(5, None, KeyValue("/a", b"x" * 40, 4)), event(6, size=100)], now=0)
+    assert revisions(history, history.floor) == [5, 6]
+    history.extend([event(revision) for revision in range(7, 12)], now=0)
+    assert revisions(history, history.floor) == [5, 6, 7, 8, 9, 10, 11]
