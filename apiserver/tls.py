@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from uvicorn import Config
 
 from apiserver.http.asgi import Application
-from apiserver.http.connection import IDLE_SECONDS, Protocol
+from apiserver.http.connection import IDLE_SECONDS, Reader
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ def server_config(app: Application, serving: Serving) -> Config:
     """uvicorn's settings for this server. It believes no forwarded header: whom to trust, authentication decides."""
     return Config(
         app,
-        http=Protocol,
+        http=Reader,  # type: ignore[arg-type]  # it needs no more than to be called like one
         ws="none",
         lifespan="off",
         ssl_context_factory=lambda _config, _default: serving.context,

@@ -108,6 +108,15 @@ class Run:
 
     items: list[KeyValue]
     memo: Any = field(default=None, repr=False)
+    _parts: dict[tuple[int, int], "Run"] = field(default_factory=dict, repr=False)
+
+    def part(self, start: int, end: int) -> "Run":
+        """The items from `start` to before `end`; the same Run again, since pages begin and end at the same keys."""
+        if (start, end) not in self._parts:
+            if len(self._parts) == MAX_PARTS:
+                self._parts.clear()
+            self._parts[start, end] = Run(self.items[start:end])
+        return self._parts[start, end]
 
 
 @dataclass(slots=True)
@@ -130,6 +139,8 @@ class Page:
         return [kv for run in self.runs for kv in run.items]
 
 
+MAX_PARTS = 4
+"""Of a Run that are kept."""
 Take = Callable[[Batch], bool]
 """Takes a batch of a watch at once, or says False."""
 

@@ -59,7 +59,7 @@ class Runs:
         for run in self._cut(low, high):
             if left <= 0:
                 break
-            found.append(run if len(run.items) <= left else Run(run.items[:left]))
+            found.append(run if len(run.items) <= left else run.part(0, left))
             left -= len(run.items)
         return found, self.count(low, high) - sum(len(run.items) for run in found) if limit else 0
 
@@ -75,8 +75,10 @@ class Runs:
                 return
             if items[0].key >= low and items[-1].key < high:
                 yield run
-            elif cut := items[bisect_left(items, low, key=_key) : bisect_left(items, high, key=_key)]:
-                yield Run(cut)
+                continue
+            start, end = bisect_left(items, low, key=_key), bisect_left(items, high, key=_key)
+            if start < end:
+                yield run.part(start, end)
 
     def _at(self, key: str) -> int:
         """Where the run is that has the key, if any has it."""

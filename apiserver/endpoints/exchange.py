@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from apiserver.http.asgi import Connection, Headers, Receive, Scope, Send
 from apiserver.http.body import read_body
-from apiserver.http.negotiation import YAML, Format, negotiate, wants_pretty
-from apiserver.http.respond import format_of, send_parts, send_status
+from apiserver.http.negotiation import JSON, YAML, Format, negotiate, wants_pretty
+from apiserver.http.respond import format_of, send_bytes, send_parts, send_status
 from apiserver.http.warning import warning_headers
 from apiserver.machinery import codec
 from apiserver.machinery.encoding import encode_ordered, indent, to_yaml
@@ -101,19 +101,25 @@ class Exchange:
 
     async def reply(self, code: int, data: bytes) -> None:
         """Sends JSON bytes in the format that was asked for."""
-        await self.reply_pieces(code, [Piece(data)])
+        if len(data) <= _LARGE and self.format.media_type == JSON and not self._pretty:
+            await send_bytes(self.send, code, data + b"\n", self._answer_headers)
+        else:
+            await self.reply_pieces(code, [Piece(data)])
 
     async def reply_pieces(self, code: int, pieces: Sequence[Piece]) -> None:
         """Sends JSON in the format that was asked for: as it is, or compressed, it is made of the pieces' own bytes."""
         pieces = await self._formatted(pieces)
-        media_type = self.format.media_type.encode()
-        headers: Headers = [(b"content-type", media_type), *warning_headers(self.warnings)]
+        headers = self._answer_headers
         parts = [piece.data for piece in pieces]
         if sum(map(len, parts)) > _GZIP_FROM and self._accepts_gzip:
             await _deflate(pieces)
             parts = list(gzipped(pieces))
             headers = [*headers, (b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
         await send_parts(self.send, code, parts, headers)
+
+    @property
+    def _answer_headers(self) -> Headers:
+        return [(b"content-type", self.format.media_type.encode()), *warning_headers(self.warnings)]
 
     async def _formatted(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
         if self.format.media_type == YAML:
