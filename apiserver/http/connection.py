@@ -275,7 +275,7 @@ _received = memoryview(bytearray(_READ_SIZE))
 
 class Reader(asyncio.BufferedProtocol):
     """A Protocol that reads into one buffer. For one that does not, uvloop makes a new one of 256 KiB for each read,
-    which the allocator maps and unmaps: half of a small request's time in the kernel."""
+    which the allocator maps and unmaps: a seventh of a small answer's cost."""
 
     def __init__(self, **options: Any) -> None:
         """`options` are a Protocol's."""
