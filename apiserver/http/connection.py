@@ -2,6 +2,7 @@
 that leave in one piece."""
 
 import asyncio
+import weakref
 from collections.abc import Iterable
 from math import inf
 from typing import Any
@@ -263,7 +264,8 @@ class Protocol(HttpToolsProtocol):
             keep_alive=version != "1.0" and parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
-        extensions: dict[str, Any] = {"tls": self._tls, "connection": cycle}
+        # The cycle has the scope: with itself in there, only the garbage collector could free a request.
+        extensions: dict[str, Any] = {"tls": self._tls, "connection": weakref.proxy(cycle)}
         scope["extensions"] = extensions
         return cycle
 

@@ -1,6 +1,8 @@
 """What leaves a connection, write by write."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -52,6 +54,27 @@ async def test_one_write() -> None:
         await send(body(b"ok"))
 
     assert (await asked(answer)).written == [b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"]
+
+
+async def test_no_cycles() -> None:
+    """Nothing of a request is left to the garbage collector once it is answered."""
+    seen: list[weakref.ref[Any]] = []
+
+    async def answer(scope: Scope, send: Send) -> None:
+        seen.append(weakref.ref(scope["extensions"]["connection"].message_event))
+        await send(START)
+        await send(body(b"ok"))
+
+    gc.disable()
+    try:
+        protocol, _ = await connected(answer)
+        for _ in range(2):
+            protocol.data_received(GET)
+            await asyncio.gather(*protocol.tasks)
+        assert [each() is None for each in seen] == [True, False]
+    finally:
+        gc.enable()
+    protocol.connection_lost(None)
 
 
 async def test_chunks() -> None:
