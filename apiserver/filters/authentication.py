@@ -12,9 +12,10 @@ from urllib.parse import unquote_to_bytes
 
 from apiserver.filters.certificates import Authorities
 from apiserver.filters.tokens import Review, ReviewError
-from apiserver.http.asgi import Application, Receive, Scope, Send
+from apiserver.http.asgi import Application, Message, Receive, Scope, Send
 from apiserver.http.metrics import Metrics
 from apiserver.http.respond import format_of, send_status
+from apiserver.http.warning import warning_headers
 from apiserver.machinery.errors import Unauthorized
 from apiserver.machinery.request import ANONYMOUS, User
 
@@ -119,8 +120,20 @@ def _text(value: bytes) -> str:
 
 def bearer_token(authorization: bytes) -> str:
     """The token of an Authorization header, "" when it holds none."""
+    parts = _bearer(authorization)
+    return parts[1] if len(parts) > 1 else ""
+
+
+def has_extra_space(authorization: bytes) -> bool:
+    """Whether there would be a token, but for a space too many before it."""
+    parts = _bearer(authorization)
+    return len(parts) > 2 and not parts[1]
+
+
+def _bearer(authorization: bytes) -> list[str]:
+    """The header's first two words and the rest, nothing when it is of another scheme."""
     parts = authorization.decode("utf-8", "surrogateescape").strip().split(" ", 2)
-    return parts[1] if len(parts) > 1 and parts[0].lower() == "bearer" else ""
+    return parts if parts[0].lower() == "bearer" else []
 
 
 class Authenticator:
@@ -205,6 +218,20 @@ def with_group(user: User) -> User:
     return User(user.name, user.uid, (*user.groups, AUTHENTICATED), user.extra)
 
 
+_EXTRA_SPACE = "the provided Authorization header contains extra space before the bearer token, and is ignored"
+
+
+def _warning(send: Send) -> Send:
+    """Whoever answers, the client learns why it is nobody."""
+
+    async def warn(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *warning_headers([_EXTRA_SPACE])]
+        await send(message)
+
+    return warn
+
+
 _NO_TLS: dict[str, dict[str, bytes | None]] = {}
 
 
@@ -230,5 +257,7 @@ class Authenticate:
             return
         self._metrics.authentication.add(("success",))
         scope["state"]["user"] = user
+        if user is ANONYMOUS and authorization and has_extra_space(authorization):
+            send = _warning(send)
         scope["state"]["impersonate"] = [header for header in identity if header[0].startswith(IMPERSONATE)]
         await self._app(scope, receive, send)

@@ -195,8 +195,9 @@ class Authorize:
         """Raises BadRequest, Forbidden, AuthorizationError."""
         if state["impersonate"]:
             asking = state["user"]
-            state["user"] = await assumed(self._authorizer, asking, state["impersonate"])
-            state["impersonated_by"] = asking.name
+            user = await assumed(self._authorizer, asking, state["impersonate"], state["info"])
+            if user is not asking:
+                state["user"], state["impersonated_by"] = user, asking.name
         decision = await self._authorizer(state["user"], state["info"])
         if not decision.allowed:
             raise forbidden(state["user"], state["info"], decision.reason)

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from apiserver.certificates import KeyPair, issue, make_ca
 from apiserver.client import ClientError
 from apiserver.filters.authentication import (
+    Authenticate,
     AuthenticationConfig,
     Authenticator,
     RequestHeaderConfig,
@@ -17,8 +18,12 @@ from apiserver.filters.authentication import (
 )
 from apiserver.filters.certificates import Authorities
 from apiserver.filters.tokens import Review, ReviewError, read_tokens, reviewed, static_tokens, token_review
+from apiserver.http.asgi import Receive, Scope, Send
+from apiserver.http.metrics import Metrics
+from apiserver.http.respond import send_text
 from apiserver.machinery.errors import Object, Unauthorized
 from apiserver.machinery.request import ANONYMOUS, User
+from tests.asgi import call, scope_of
 
 CLIENT_CA, PROXY_CA = make_ca("client-ca"), make_ca("front-proxy-ca")
 PROXY_NAME = "front-proxy-client"
@@ -164,6 +169,20 @@ def test_credentials_are_taken_out() -> None:
 def test_bearer_token(value: bytes, token: str) -> None:
     """The scheme's case does not matter; what follows the token is ignored, as in Go."""
     assert bearer_token(value) == token
+
+
+@pytest.mark.parametrize(("value", "warned"), [(b"Bearer  b", True), (b"Basic  b", False), (b"Bearer", False)])
+async def test_space_before_the_token(value: bytes, warned: bool) -> None:
+    """Whose token stands behind two spaces is anonymous, and any answer says why."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send_text(send, 403, scope["state"]["user"].name)
+
+    scope = scope_of("/", headers=[(b"authorization", value)])
+    answer = await call(Authenticate(app, authenticator(bob), Metrics()), scope)
+
+    assert (answer.code, answer.body) == (403, b"system:anonymous")
+    assert (b"contains extra space before the bearer token" in answer.headers.get(b"warning", b"")) is warned
 
 
 @pytest.mark.parametrize("groups", [("system:authenticated",), ("system:unauthenticated",)])

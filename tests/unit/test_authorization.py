@@ -1,6 +1,7 @@
 """May they: the order of the rules, the question to the cluster, and the words of a refusal."""
 
 import asyncio
+import re
 
 import pytest
 
@@ -13,13 +14,13 @@ from apiserver.filters.authorization import (
     review_of,
     subject_access_review_authorizer,
 )
-from apiserver.filters.impersonation import permissions, wanted_user, with_groups
+from apiserver.filters.impersonation import assumed, permissions, wanted_user, ways, with_groups
 from apiserver.filters.lookup import Lookups, persistent
 from apiserver.http.asgi import Receive, Scope, Send
 from apiserver.http.metrics import Metrics
 from apiserver.http.respond import send_text
 from apiserver.machinery.authorization import AuthorizationError, Decision, forbidden
-from apiserver.machinery.errors import Object
+from apiserver.machinery.errors import Forbidden, Object
 from apiserver.machinery.request import ANONYMOUS, RequestInfo, User, parse_request
 from tests.asgi import Answer, call, scope_of
 
@@ -205,7 +206,7 @@ async def through(user: User, authorizer_error: bool = False, *headers: tuple[by
     async def authorize(asking: User, info: RequestInfo) -> Decision:
         if authorizer_error:
             raise AuthorizationError("no answer")
-        return Decision(asking.name == "root" or info.verb not in ("impersonate", "delete"))
+        return Decision(asking.name == "root" or not info.verb.startswith(("impersonate", "delete")))
 
     scope = scope_of("/x?a=<b>", headers=[(b"accept", b"application/yaml")])
     scope["state"] = {"user": user, "info": info_of("/x?a=<b>"), "impersonate": list(headers)}
@@ -252,10 +253,69 @@ def test_impersonation_needs_every_permission() -> None:
     asked = [(each.group, each.resource, each.subresource, each.namespace, each.name) for each in permissions(wanted)]
     assert asked == [
         ("", "serviceaccounts", "", "ns", "sa"),
+        ("authentication.k8s.io", "uids", "", "", "1"),
         ("", "groups", "", "", "g"),
         ("authentication.k8s.io", "userextras", "a/b", "", "v"),
-        ("authentication.k8s.io", "uids", "", "", "1"),
     ]
+
+
+NODE_AGENT = User("system:serviceaccount:ns:agent", extra={"authentication.kubernetes.io/node-name": ("n",), "x": ()})
+ACCOUNT = "system:serviceaccount:ns:sa"
+KEYS = ("authentication.kubernetes.io/node-name", "x")
+
+
+@pytest.mark.parametrize(
+    ("asking", "wanted", "verbs"),
+    [
+        (ALICE, User("eve"), ["impersonate-on:user-info:list", "impersonate:user-info"]),
+        (ALICE, User(ACCOUNT), ["impersonate-on:serviceaccount:list", "impersonate:serviceaccount"]),
+        (ALICE, User(ACCOUNT, "uid"), ["impersonate", "impersonate"]),
+        (ALICE, User("system:node:n"), ["impersonate-on:arbitrary-node:list", "impersonate:arbitrary-node"]),
+        (NODE_AGENT, User("system:node:n"), ["impersonate-on:associated-node:list", "impersonate:associated-node"]),
+        (NODE_AGENT, User("system:node:m"), ["impersonate-on:arbitrary-node:list", "impersonate:arbitrary-node"]),
+    ],
+)
+def test_narrowest_way_to_impersonate(asking: User, wanted: User, verbs: list[str]) -> None:
+    """What is for one sort of users and one request comes first, what is for everything last."""
+    found = list(ways(asking, wanted, info_of(ITEMS)))
+
+    assert [each.verb for each in found[0].permissions] == verbs
+    assert {each.verb for each in found[-1].permissions} == {"impersonate"}
+
+
+def test_impersonated_node() -> None:
+    """Whose node it is may be said of all nodes at once, by what is known of its account; a node is in system:nodes."""
+    way = next(ways(NODE_AGENT, User("system:node:n"), info_of(ITEMS)))
+
+    assert [(each.resource, each.name) for each in way.permissions] == [("widgets", ""), ("nodes", "*")]
+    assert way.asking.extra == {"authentication.kubernetes.io/associated-node-keys": KEYS}
+    assert way.user.groups == ("system:nodes", "system:authenticated")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fault"),
+    [
+        (User("eve", groups=("g", "system:masters")), "impersonating the system:masters group is not allowed"),
+        (User("eve", groups=("",)), "impersonating the empty string group is not allowed"),
+        (User("eve", extra={"": ("v",)}), "impersonating the empty string key in extra is not allowed"),
+        (User("eve", extra={"a.b/C": ("v",)}), 'impersonating a non-lowercase key in extra is not allowed: "a.b/C"'),
+        (User("eve", extra={"a.b/c": ("",)}), "impersonating the empty string value in extra is not allowed"),
+        (User("eve", extra={"scopes": ("v",)}), 'must be a domain-prefixed path (such as "acme.io/foo")'),
+        (User("eve", extra={"a_b/c": ("v",)}), "a lowercase RFC 1123 subdomain must consist of"),
+        (User("eve", extra={"a.b/c d": ("v",)}), "Invalid path"),
+    ],
+)
+async def test_never_impersonated_with_constraints(wanted: User, fault: str) -> None:
+    """Who may impersonate under constraints does not become the cluster's owner, or somebody whose extra misleads."""
+
+    async def constrained(_: User, info: RequestInfo) -> Decision:
+        return Decision(info.verb != "impersonate")
+
+    headers = [(b"impersonate-user", wanted.name.encode())]
+    headers += [(b"impersonate-group", group.encode()) for group in wanted.groups]
+    headers += [(f"impersonate-extra-{key}".encode(), values[0].encode()) for key, values in wanted.extra.items()]
+    with pytest.raises(Forbidden, match=re.escape(fault)):
+        await assumed(constrained, ALICE, headers, info_of(ITEMS))
 
 
 @pytest.mark.parametrize(

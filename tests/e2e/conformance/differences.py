@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-AGGREGATED, STANDALONE, DIRECT = "aggregated", "standalone", "direct"
-"""Where: behind the aggregator, without a cluster, anywhere but behind the aggregator."""
+AGGREGATED, STANDALONE = "aggregated", "standalone"
+"""Where: behind the aggregator, without a cluster."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,6 @@ DIFFERENCES: tuple[Difference, ...] = (
         "than these before it started",
         {"watches/first-revision": (0, 1)},
         always=False,
-    ),
-    Difference(
-        "impersonation without a user name is refused in other words: kube-apiserver prints a structure of Go",
-        {"forwarding/headers": (7,)},
-        DIRECT,
     ),
     Difference(
         "the aggregator makes 200 without a media type of the answer to a request with Expect: 100-continue: it takes "
@@ -57,11 +52,7 @@ DIFFERENCES: tuple[Difference, ...] = (
 
 def difference(case: str, step: int, target: str) -> Difference | None:
     """Why the answer to this step differs there, if it may."""
-    return next((each for each in DIFFERENCES if step in each.steps.get(case, ()) and _applies(each, target)), None)
-
-
-def _applies(difference: Difference, target: str) -> bool:
-    return AGGREGATED not in target if difference.where == DIRECT else difference.where in target
+    return next((each for each in DIFFERENCES if step in each.steps.get(case, ()) and each.where in target), None)
 
 
 @dataclass(frozen=True)

@@ -60,4 +60,29 @@ CASES: Cases = {
         read("/a", {"Impersonate-Group": "system:masters"}),
         read("/a", {"X-HTTP-Method-Override": "DELETE"}),
     ),
+    "tokens": tuple(
+        read(path, {"Authorization": text})
+        for path in ("", "/apis/{GROUP}/v1alpha1")
+        for text in ("Bearer  admintoken", "Bearer   x", "Bearer", "bearer admintoken", "Basic  eDp5")
+    ),
+    "impersonation": (
+        *(
+            Step(method, path, body, headers={**ALICE, "Impersonate-User": user, **more})
+            for method, path, body, more in (
+                ("GET", "", None, {}),
+                ("POST", "", site(), {}),
+                ("PATCH", "/a/status", {}, MERGE),
+                ("GET", "/apis/{GROUP}/v1alpha1", None, {}),
+                ("GET", "", None, {"Impersonate-Group": "g"}),
+                ("GET", "", None, {"Impersonate-Uid": "1"}),
+            )
+            for user in ("eve", "system:serviceaccount:ns:sa", "system:node:n", "system:node:N", "system:anonymous")
+        ),
+        read("", {"Impersonate-User": "system:node:n"}),
+        *(read("", {**ALICE, f"Impersonate-{name}": ""}) for name in ("User", "Uid", "Group", "Extra-x", "Other")),
+        *(read("", {f"Impersonate-{name}": "x"}) for name in ("Uid", "Group", "Extra-x", "Other")),
+        read("", {"Impersonate-Group": 'g"', "Impersonate-Extra-b": "1", "Impersonate-Extra-A": ""}),
+        read("", {"Impersonate-User": "eve", "Impersonate-Group": "system:masters"}),
+        read("", {"Impersonate-User": "eve", "Impersonate-Extra-Scopes": "x"}),
+    ),
 }
