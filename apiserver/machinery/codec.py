@@ -4,7 +4,7 @@ Texts are those of k8s.io/apimachinery's codecs for unstructured objects.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from apiserver.machinery import errors, gojson
 from apiserver.machinery.encoding import encode
 from apiserver.machinery.errors import BadRequest, Object, UnsupportedMediaType
 from apiserver.machinery.goyaml import YAMLError, parse_yaml
+from apiserver.machinery.jsonpath import simple_keys
 from apiserver.machinery.kind import Kind
 from apiserver.machinery.meta import OBJECT_META
 from apiserver.machinery.names import parse_group_version
@@ -186,9 +187,26 @@ def coerce(kind: Kind, decoded: Decoded) -> Decoded:
         obj = prune(obj, kind.schema if served else _UNSERVED, fields)
         unknown += sorted(fields)
         if served:
+            _keep_counts(kind, tree, obj)
             apply_defaults(obj, kind.schema)
     obj["metadata"] = meta
     return Decoded(obj, decoded.faults + [f'unknown field "{path}"' for path in unknown])
+
+
+def _keep_counts(kind: Kind, written: Object, obj: Object) -> None:
+    """What /scale reads is judged as it was written, where 1.0 is no integer; all else Go writes anew before that."""
+    for path in (kind.scale.spec_replicas, kind.scale.status_replicas) if kind.scale else ():
+        *above, key = simple_keys(path)
+        value, parent = _member(written, (*above, key)), _member(obj, above)
+        if isinstance(value, float) and isinstance(parent, dict) and key in parent:
+            parent[key] = value
+
+
+def _member(value: Any, keys: Sequence[str]) -> Any:
+    """What is there, None where nothing is."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 _UNSERVED: Object = {"properties": {"apiVersion": {}, "kind": {}}}

@@ -37,7 +37,7 @@ def _parse(text: str) -> str:
     _, text = _number(_literal(text, ":"), "04", r"\d\d", range(60), "minute")
     _, text = _number(_literal(text, ":"), "05", r"\d\d", range(60), "second")
     text = _zone(re.sub(r"^[.,]\d+", "", text, flags=re.ASCII))
-    if not text and not 1 <= day <= _days(year, month):
+    if not text and not 1 <= day <= days_of(year, month):
         raise _Fault("", "", "day")
     return text
 
@@ -69,6 +69,7 @@ def _zone(text: str) -> str:
     return text[6:]
 
 
-def _days(year: int, month: int) -> int:
+def days_of(year: int, month: int) -> int:
+    """How many days the month has."""
     # Go has a year 0, and it is a leap year.
     return monthrange(year or 4, month)[1]

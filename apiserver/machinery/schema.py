@@ -8,7 +8,6 @@ order of checks are those that kube-apiserver gives for a custom resource (k8s.i
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import date
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from apiserver.machinery import errors
 from apiserver.machinery.errors import FieldError, Object
+from apiserver.machinery.gotime import days_of
 
 PRESERVE = "x-kubernetes-preserve-unknown-fields"
 INT_OR_STRING = "x-kubernetes-int-or-string"
@@ -137,7 +137,7 @@ def _scalar(value: Any, schema: Object) -> Any:
     return float(value) if type(value) is int and not -_MAX_WHOLE <= value < _MAX_WHOLE else value
 
 
-_MAX_WHOLE = 2**63
+_MAX_WHOLE, _MAX_EXACT = 2**63, 2**53
 
 
 def with_integers(value: Any, schema: Object) -> Any:
@@ -196,7 +196,7 @@ def apply_defaults(value: Any, schema: Object) -> None:
 
 def validate(value: Any, schema: Object, path: str = "") -> Iterator[FieldError]:
     """Field errors of `value`, members in its own order; see `validate_distinct` for what lists must not repeat."""
-    actual, expected = type_of(value), _expected_type(schema)
+    actual, expected = "integer" if _is_whole(value) else type_of(value), _expected_type(schema)
     if expected not in (actual, ""):
         yield from _validate_type(actual, expected, schema, path)
     if actual == "string":
@@ -209,6 +209,10 @@ def validate(value: Any, schema: Object, path: str = "") -> Iterator[FieldError]
         yield errors.not_supported(path, value, schema["enum"])
     if actual == "object":
         yield from _validate_object(value, schema, path)
+
+
+def _is_whole(value: Any) -> bool:
+    return type(value) is float and value.is_integer() and abs(value) < _MAX_EXACT
 
 
 def _expected_type(schema: Object) -> str:
@@ -332,19 +336,14 @@ def _pattern(pattern: str) -> re.Pattern[str]:
 
 
 _DATE_TIME = re.compile(
-    r"(\d{4}-\d{2}-\d{2})[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
+    r"(\d{4})-(0[1-9]|1[0-2])-(\d{2})[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d([.,]\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )
 
 
 def is_date_time(value: str) -> bool:
-    """RFC 3339."""
+    """RFC 3339, as github.com/go-openapi/strfmt reads it."""
     found = _DATE_TIME.fullmatch(value)
-    if found is None:
-        return False
-    try:
-        return bool(date.fromisoformat(found[1]))
-    except ValueError:
-        return False
+    return found is not None and 1 <= int(found[3]) <= days_of(int(found[1]), int(found[2]))
 
 
 def _validate_number(value: float, schema: Object, path: str) -> Iterator[FieldError]:
@@ -364,7 +363,7 @@ def _validate_number(value: float, schema: Object, path: str) -> Iterator[FieldE
 def _validate_range(value: float, number_format: str, path: str) -> Iterator[FieldError]:
     """The one fault that the reference reports without its field."""
     bits = 31 if number_format == "int32" else 63
-    if isinstance(value, float) or not -(2**bits) <= value < 2**bits:
+    if not (value == int(value) and -(2**bits) <= value < 2**bits):
         described = f"with format {number_format}" if number_format else "(default format)"
         yield errors.invalid(NO_FIELD, "", f"Checked value must be of type integer {described} in {path}")
 

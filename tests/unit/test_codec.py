@@ -1,5 +1,6 @@
 """Request bodies as objects; answers were recorded from a kube-apiserver 1.36 that serves this kind."""
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import orjson
@@ -9,7 +10,7 @@ from pydantic import BaseModel
 from apiserver.machinery import codec
 from apiserver.machinery.codec import Decoded
 from apiserver.machinery.errors import APIError, BadRequest, Object, UnsupportedMediaType
-from apiserver.machinery.kind import Kind
+from apiserver.machinery.kind import Kind, Scale
 
 
 class ProbeSpec(BaseModel):
@@ -52,6 +53,14 @@ def test_object() -> None:
         "metadata": {"name": "a"},
         "spec": {"enum": "a", "size": 3},
     }
+
+
+def test_counts_are_kept_as_written() -> None:
+    """Whole numbers become integers, but for what /scale reads."""
+    scaled = replace(PROBE, scale=Scale(".spec.size", ".status.size"))
+    for kind, size_type in ((PROBE, int), (scaled, float)):
+        tree = codec.decode_object(kind, body(spec={"enum": "a", "size": 2.0}), JSON).tree
+        assert type(tree["spec"]["size"]) is size_type
 
 
 MALFORMED = [

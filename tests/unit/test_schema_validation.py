@@ -183,11 +183,13 @@ def test_wrong_type_of_the_whole(spec: Any) -> None:
     [
         *(("2026-01-02T03:04:05Z", True), ("2026-01-02T03:04:05.123+01:00", True), ("2026-01-02t03:04:05z", True)),
         *(("2026-01-02 03:04:05Z", False), ("2026-01-02T03:04:05", False), ("2026-02-30T03:04:05Z", False)),
+        *(("0000-02-29T03:04:05Z", True), ("0001-02-29T03:04:05Z", False), ("2026-01-02T03:04:05,5Z", True)),
+        *(("2026-00-02T03:04:05Z", False), ("2026-01-00T03:04:05Z", False)),
         *(("2026-01-02", False), ("2026-01-02T24:00:00Z", False), ("20260102T030405Z", False), ("", False)),
     ],
 )
 def test_date_time(text: str, valid: bool) -> None:
-    """RFC 3339 and nothing else of ISO 8601."""
+    """RFC 3339 and nothing else of ISO 8601, but for a comma before the fraction."""
     assert is_date_time(text) is valid
 
 

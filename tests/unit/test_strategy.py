@@ -135,6 +135,15 @@ def test_negative_replicas() -> None:
     ]
 
 
+def test_replicas_that_are_no_integer() -> None:
+    """2.0 is an integer for the schema, but no count."""
+    obj = widget()
+    obj["spec"]["replicas"] = 2.0
+
+    fault = ".spec.replicas accessor error: 2 is of the type float64, expected int64"
+    assert messages(obj) == [f".spec.replicas: Invalid value: 0: {fault}"]
+
+
 def test_model_validators_run_on_valid_objects() -> None:
     """A model's validator speaks once the schema has nothing to say."""
     obj = widget()

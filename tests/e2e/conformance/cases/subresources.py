@@ -2,7 +2,23 @@
 
 from typing import Any
 
-from tests.e2e.conformance.steps import PUT, READY, Cases, Step, delete, merge, operations, read, saved, site
+from tests.e2e.conformance.steps import (
+    APPLY,
+    JSON_PATCH,
+    MERGE,
+    PUT,
+    READY,
+    YAML,
+    Cases,
+    Step,
+    create,
+    delete,
+    merge,
+    operations,
+    read,
+    saved,
+    site,
+)
 
 NEVER = {"dryRun": "All"}
 STATUSES: tuple[Any, ...] = (
@@ -36,7 +52,38 @@ SCALE_PATCHES: tuple[Any, ...] = (
 )
 STRICTLY = {**NEVER, "fieldValidation": "Strict"}
 
+TIMES = (
+    *("0000-01-01T00:00:00Z", "0000-02-29T00:00:00Z", "0001-02-29T00:00:00Z", "2020-00-01T00:00:00Z"),
+    *("2020-01-00T00:00:00Z", "2020-01-01T00:00:00,5Z", "2020-01-01T00:00:00.Z", "2020-01-01T00:00:00+24:00"),
+    *("2020-01-01t00:00:00z", "2020-01-01T00:00:60Z", "2020-01-01T00:00:00+0530"),
+)
+_COUNTS = ("2.0", "2e0", "-1.0", "300.0", "3000000000.0", "1e16", "1e300", "2.5")
+
+
+def _counted(count: str, name: str = "a") -> str:
+    site = f'{{"apiVersion":"{{GROUP}}/v1alpha1","kind":"Website","metadata":{{"name":"{name}"}}'
+    return f'{site},"spec":{{"gitRepo":"https://x","replicas":{count}}},"status":{{"replicas":{count}}}}}'
+
+
 CASES: Cases = {
+    "times": (
+        create(),
+        *(merge({"status": {"conditions": [{**READY, "lastTransitionTime": time}]}}, "/a/status") for time in TIMES),
+    ),
+    "counts": (
+        create(),
+        *(Step("POST", raw=_counted(count, f"a{number}")) for number, count in enumerate(_COUNTS)),
+        *(Step("POST", raw=_counted(count, f"y{number}"), headers=YAML) for number, count in enumerate(_COUNTS[:2])),
+        *(
+            Step("PATCH", path, raw=f'{{"{half}":{{"replicas":{count}}}}}', headers=MERGE)
+            for path, half in (("/a", "spec"), ("/a", "status"), ("/a/status", "status"), ("/a/status", "spec"))
+            for count in _COUNTS
+        ),
+        Step("PATCH", "/a", raw='[{"op":"add","path":"/spec/replicas","value":2.0}]', headers=JSON_PATCH),
+        Step("PATCH", "/a", raw=_counted("2.0"), headers=APPLY, query={"fieldManager": "m", "force": "true"}),
+        merge({"status": {"readyReplicas": 1.0, "observedGeneration": 2.0}}, "/a/status"),
+        read(),
+    ),
     "status-faults": (
         saved(),
         *(Step("PUT", "/a/status", {**site(**PUT), "status": each}, NEVER) for each in STATUSES),
