@@ -85,6 +85,8 @@ def position(options: ListOptions, across_namespaces: bool = False) -> Position:
         token = continuation.decode_continue(options.continue_)
         if options.resource_version not in ("", "0"):
             raise errors.BadRequest("specifying resource version is not allowed when using continue")
+        # What may come from the cache comes whole.
+        limit = 0 if options.resource_version else limit
         return Position(token.start, max(token.revision, 0), None, limit)
     if not options.resource_version:
         return Position(limit=limit)

@@ -65,6 +65,15 @@ async def test_page_that_is_just_full(store: Store) -> None:
     assert (names(found.items), found.continue_, found.remaining) == (["a", "b"], "", None)
 
 
+async def test_continue_from_the_cache(store: Store) -> None:
+    """What may come from the cache is not cut into pages, nor is the rest of what was."""
+    await fill(store, "a", "b", "c")
+    page = await store.list("ns", ListOptions(limit=1))
+    rest = await store.list("ns", ListOptions(limit=1, continue_=page.continue_, resource_version="0"))
+
+    assert (names(rest.items), rest.continue_, rest.remaining) == (["b", "c"], "", None)
+
+
 async def test_inconsistent_continue(store: Store) -> None:
     """A token of the latest revision goes on with what there is now; the pages after it are of one revision again."""
     await fill(store, "a", "b", "d", "e")

@@ -93,6 +93,18 @@ CASES: Cases = {
         *(listed({"continue": "{token}", **beside}) for beside in _BESIDE),
         *(listed({"continue": "bad", **beside}) for beside in _BESIDE),
     ),
+    "continued-from-the-cache": (
+        *LABELLED,
+        create("d"),
+        Step("GET", query={"limit": "1"}, save={"token": "metadata.continue"}),
+        Step("DELETE", "/c"),
+        CAUGHT_UP,
+        *(
+            listed({"continue": "{token}", "limit": "1", "resourceVersion": "0", **more})
+            for more in ({}, {"labelSelector": "t"}, {"resourceVersionMatch": "NotOlderThan"})
+        ),
+        read("", token=token(start="a\0"), limit="1", resourceVersion="0"),
+    ),
     "selected-pages": (
         *LABELLED,
         *(
