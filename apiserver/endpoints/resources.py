@@ -112,13 +112,17 @@ async def patch_(store: Store, exchange: Exchange) -> None:
     body = await exchange.body()
     options = _write_options(exchange, "PatchOptions", apply=media_type == APPLY)
     if media_type == APPLY:
-        item, created = await _apply(store, exchange, body, options)
+        item, before = await _apply(store, exchange, body, options)
     else:
-        item, created = await _patched(store, exchange, media_type, body, options), False
-    await reply_item(store, exchange, 201 if created else 200, item, chosen.target)
+        item, before = await _patched(store, exchange, media_type, body, options)
+    exchange.warn(*finalizer_warnings(item.meta, before or {}))
+    await reply_item(store, exchange, 201 if before is None else 200, item, chosen.target)
 
 
-async def _patched(store: Store, exchange: Exchange, media_type: str, body: bytes, options: WriteQuery) -> Item:
+async def _patched(
+    store: Store, exchange: Exchange, media_type: str, body: bytes, options: WriteQuery
+) -> tuple[Item, Object | None]:
+    """The object, and its metadata before."""
     info = exchange.info
     faults = patch_faults(media_type, body) if options.checked else []
     before: Object = {}
@@ -132,8 +136,7 @@ async def _patched(store: Store, exchange: Exchange, media_type: str, body: byte
         return new
 
     item = await store.update(info.namespace, info.name, change, _to_store(exchange, options), info.subresource)
-    exchange.warn(*finalizer_warnings(item.meta, before))
-    return item
+    return item, before
 
 
 def _coerced(store: Store, exchange: Exchange, document: Any, faults: list[str], options: WriteQuery) -> Object:
@@ -151,7 +154,8 @@ def _coerced(store: Store, exchange: Exchange, document: Any, faults: list[str],
     return obj
 
 
-async def _apply(store: Store, exchange: Exchange, body: bytes, options: WriteQuery) -> tuple[Item, bool]:
+async def _apply(store: Store, exchange: Exchange, body: bytes, options: WriteQuery) -> tuple[Item, Object | None]:
+    """`Store.apply`."""
     info = exchange.info
     config = await patching.configuration(exchange, body, options)
     return await store.apply(info.namespace, info.name, config, _to_store(exchange, options), info.subresource)

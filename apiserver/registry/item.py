@@ -46,8 +46,17 @@ class Item:
 
 def to_stored(obj: Object) -> bytes:
     """The canonical bytes that are stored: sorted keys, no resourceVersion; equal objects are equal bytes."""
-    meta = {k: v for k, v in obj["metadata"].items() if k not in ("resourceVersion", "selfLink")}
+    meta = {k: v for k, v in obj["metadata"].items() if k not in _NOT_STORED}
     return orjson.dumps({**obj, "metadata": meta}, option=orjson.OPT_SORT_KEYS)
+
+
+_NOT_STORED = ("resourceVersion", "selfLink")
+
+
+def as_stored(obj: Object, revision: int) -> Object:
+    """What is read of the object from now on: storing it has removed its selfLink."""
+    meta = {k: v for k, v in obj["metadata"].items() if k not in _NOT_STORED}
+    return {**obj, "metadata": {**meta, "resourceVersion": str(revision)}}
 
 
 def at_revision(obj: Object, revision: int) -> Object:

@@ -21,6 +21,7 @@ from apiserver.registry.item import (
     Item,
     WatchBatch,
     WatchEvent,
+    as_stored,
     at_revision,
     item_of,
     to_stored,
@@ -180,23 +181,26 @@ class Store:
 
     async def apply(
         self, namespace: str, name: str, config: Object, options: WriteOptions, subresource: str = ""
-    ) -> tuple[Item, bool]:
-        """Server-side apply; True when it created the object. Raises Conflict (field ownership), NotFound for a
-        subresource of a missing object."""
+    ) -> tuple[Item, Object | None]:
+        """Server-side apply; also the metadata before it, None when it created the object. Raises Conflict (field
+        ownership), NotFound for a subresource of a missing object."""
+        before: Object = {}
 
         def prepare(live: Object) -> Object:
+            nonlocal before
+            before = live["metadata"]
             return self._finish(self._merge(live, namespace, name, config, options, subresource), live, subresource)
 
         while True:
             try:
-                return await self._guaranteed_update(namespace, name, prepare, options), False
+                return await self._guaranteed_update(namespace, name, prepare, options), before
             except errors.NotFound:
                 if subresource:
                     raise
             # Somebody else may create it meanwhile: then it is applied to theirs.
             with suppress(errors.AlreadyExists):
                 new = self._merge(None, namespace, name, config, options, "")
-                return await self._create_applied(new, options), True
+                return await self._create_applied(new, options), None
 
     async def _create_applied(self, new: Object, options: WriteOptions) -> Item:
         parse_uint(new["metadata"].pop("resourceVersion", ""))
@@ -261,7 +265,7 @@ class Store:
                 raise _Unchanged
             return Item(at_revision(new, kv.mod_revision))
         revision = await self._storage.put(kv.key, stored, kv.mod_revision)
-        return Item(at_revision(new, revision))
+        return Item(as_stored(new, revision))
 
     async def _remove(self, kv: KeyValue, last: Object, dry_run: bool) -> Item:
         revision = kv.mod_revision if dry_run else await self._storage.delete(kv.key, kv.mod_revision)

@@ -7,6 +7,7 @@ from apiserver.machinery.errors import Object
 from apiserver.registry.item import (
     Item,
     WatchEvent,
+    as_stored,
     at_revision,
     chunk_of,
     item_of,
@@ -67,6 +68,13 @@ def test_at_revision() -> None:
 
     assert at_revision(old, 8)["metadata"] == {"name": "a", "resourceVersion": "8"}
     assert old["metadata"]["resourceVersion"] == "7"
+
+
+def test_as_stored() -> None:
+    """Who writes a selfLink sees what was stored: none."""
+    written: Object = {"metadata": {"name": "a", "resourceVersion": "7", "selfLink": "x"}}
+
+    assert as_stored(written, 8) == {"metadata": {"name": "a", "resourceVersion": "8"}}
 
 
 @pytest.mark.parametrize(

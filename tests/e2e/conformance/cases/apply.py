@@ -18,6 +18,16 @@ CASES: Cases = {
         apply({}, "one"),
         read(),
     ),
+    "finalizers": tuple(
+        Step("PATCH", f"/{name}", site(name, finalizers=finalizers), {"fieldManager": "m", **options}, APPLY)
+        for name, finalizers, options in (
+            ("a", ["x", "y.z", "y.z/ok", "orphan"], {}),
+            ("a", ["x", "y.z", "y.z/ok", "orphan"], {}),
+            ("a", ["x", "more"], {"dryRun": "All"}),
+            ("a", ["x", "more"], {}),
+            ("b", ["x"], {"dryRun": "All"}),
+        )
+    ),
     "faults": (
         apply({"gitRepo": "x"}),
         apply({}),

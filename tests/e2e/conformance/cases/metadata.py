@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.e2e.conformance.steps import OWNER, Cases, Step, create, delete, merge, read, saved, site
+from tests.e2e.conformance.steps import APPLY, OWNER, Cases, Step, create, delete, merge, read, saved, site
 
 NEVER = {"dryRun": "All"}
 NAMES = ("a_b", ".a", "a.", "a-", "a b", "é", "a/b", "a%b", "..", "a\n", "*")
@@ -111,6 +111,14 @@ CASES: Cases = {
         put(namespace="other", name="b"),
         patched(namespace="other"),
         patched(name="b", namespace="other"),
+    ),
+    "self-link": (
+        saved(),
+        merge({"metadata": {"selfLink": "/x", "labels": {"a": "b"}}}),
+        merge({"metadata": {"selfLink": "/x", "labels": {"a": "c"}}}, **NEVER),
+        merge({"metadata": {"selfLink": "/x"}, "status": {"url": "u"}}, "/a/status"),
+        Step("PATCH", "/a", site(selfLink="/x", labels={"a": "d"}), {"fieldManager": "m", "force": "true"}, APPLY),
+        read(),
     ),
     "other-uid": (
         saved(),
