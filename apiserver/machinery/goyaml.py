@@ -76,7 +76,7 @@ def _construct_float(loader: _Loader, node: yaml.ScalarNode) -> int | float | st
     value = float(text)
     if isinf(value):
         return text
-    return int(value) if value.is_integer() and abs(value) < 2**53 else value
+    return int(value) if value.is_integer() and abs(value) < 2**63 else value
 
 
 def _construct_binary(loader: _Loader, node: yaml.ScalarNode) -> str:

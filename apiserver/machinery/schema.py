@@ -127,7 +127,9 @@ def prune(value: Any, schema: Object, unknown: list[str], path: str = "") -> Any
         if items is None:
             return copied(value)
         return [prune(item, items, unknown, f"{path}[{index}]") for index, item in enumerate(value)]
-    return _scalar(value, schema)
+    # A float that is not exact any more is no integer for kube-apiserver's validation.
+    inexact = type(value) is float and abs(value) >= _MAX_EXACT and schema.get("type") == "integer"
+    return value if inexact else _scalar(value, schema)
 
 
 def _scalar(value: Any, schema: Object) -> Any:

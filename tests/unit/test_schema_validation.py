@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from apiserver.machinery.errors import Object
-from apiserver.machinery.schema import is_date_time, validate, validate_distinct
+from apiserver.machinery.schema import is_date_time, prune, validate, validate_distinct
 
 SPEC: Object = {
     "type": "object",
@@ -170,6 +170,13 @@ def test_required_comes_last() -> None:
 def test_integer_without_format() -> None:
     """64 bits are the limit of every integer."""
     assert found({"enum": "a", "plain": 2**63}) == [out_of_range("spec.plain", "(default format)")]
+
+
+@pytest.mark.parametrize(("number", "kept"), [(1e15, int), (2.0**53 - 1, int), (2.0**53, float), (-1e17, float)])
+def test_large_whole_numbers(number: float, kept: type) -> None:
+    """A float is an integer as long as it is exact; for a field of any type it may be larger."""
+    assert type(prune(number, {"type": "integer"}, [])) is kept
+    assert type(prune(number, {}, [])) is int
 
 
 @pytest.mark.parametrize("spec", ["x", []])

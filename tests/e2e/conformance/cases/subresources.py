@@ -57,6 +57,7 @@ TIMES = (
     *("2020-01-00T00:00:00Z", "2020-01-01T00:00:00,5Z", "2020-01-01T00:00:00.Z", "2020-01-01T00:00:00+24:00"),
     *("2020-01-01t00:00:00z", "2020-01-01T00:00:60Z", "2020-01-01T00:00:00+0530"),
 )
+_LARGE = ("1e15", "9007199254740991.0", "9007199254740992.0", "9007199254740993", "-1e17", "9.3e18")
 _COUNTS = ("2.0", "2e0", "-1.0", "300.0", "3000000000.0", "1e16", "1e300", "2.5")
 
 
@@ -69,6 +70,24 @@ CASES: Cases = {
     "times": (
         create(),
         *(merge({"status": {"conditions": [{**READY, "lastTransitionTime": time}]}}, "/a/status") for time in TIMES),
+    ),
+    "large-numbers": (
+        create(),
+        *(
+            Step("PATCH", "/a/status", raw=f'{{"status":{{"observedGeneration":{number}}}}}', headers=MERGE)
+            for number in _LARGE
+        ),
+        *(
+            Step(
+                "PATCH",
+                "/a/status",
+                raw=f'{{"apiVersion":"{{GROUP}}/v1alpha1","kind":"Website","metadata":{{"name":"a"}},'
+                f'"status":{{"observedGeneration":{number}}}}}',
+                headers=APPLY,
+                query={"fieldManager": "m", "force": "true"},
+            )
+            for number in _LARGE
+        ),
     ),
     "counts": (
         create(),
