@@ -45,13 +45,13 @@ class Pod:
             path.chmod(0o777)
 
     def start(self, name: str, entrypoint: list[str], user: str = "") -> None:
-        """`entrypoint` is what the image would run if the container does not say."""
+        """`entrypoint` is a program of this machine for what the image would run if the container does not say."""
         container = self.containers[name]
-        command = [*container.get("command", entrypoint), *container.get("args", [])]
+        said = [self._here(word, container) for word in (*container.get("command", ()), *container.get("args", ()))]
+        line = said if "command" in container else [*entrypoint, *said]
         given = {variable["name"]: variable["value"] for variable in container.get("env", [])}
         environment = {name: self._here(value, container) for name, value in given.items()}
         base = {"PATH": f"{os.environ['PATH']}:/usr/sbin", "HOME": str(self.volumes["git-sync-tmp"])}
-        line = [self._here(word, container) for word in command]
         # What a container writes to is its own, whoever it runs as.
         log = self._log / f"{name}.log"
         log.touch()
