@@ -28,6 +28,8 @@ _REVISION = re.compile(
 _YAML_AGE = re.compile(r"(?<=- )\d+s$", re.MULTILINE)
 _ENDLESS = re.compile(r"(.)\1{9999,}")
 _GENERATED = re.compile(r"(?<=gen-|Bad_)[bcdfghjklmnpqrstvwxz2456789]{5}\b")
+_HASH = re.compile(r"(?<=storageVersionHash: )\S+")
+"""In YAML: of group, version and kind, and the groups differ."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,7 @@ class _Run:
         text = text.replace(self._namespace, "NS").replace(self._group, "GROUP")
         text = _ENDLESS.sub(lambda found: f"{found[1]}*{len(found[0])}", text)
         text = _UUID.sub(lambda found: self._uids.setdefault(found[0], f"UID{len(self._uids)}"), text)
+        text = _HASH.sub("HASH", text)
         text = _GENERATED.sub("XXXXX", _REVISION.sub("RV", _TIME.sub("TIME", text)))
         return "AGE" if re.fullmatch(r"\d+s", text) else text
 
