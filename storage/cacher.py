@@ -37,6 +37,9 @@ from storage.watchers import Watchers
 
 FRESHNESS_DEADLINE = 2.7
 """Seconds that a read waits for the cache to reach a revision."""
+MANY, GATHER = 3, 0.001
+"""When so many have shared a question, so many seconds are given to others to share the next one: a question to etcd
+costs more than a read."""
 PROGRESS_REQUEST_INTERVAL = 0.05
 """Seconds between two requests for progress while a read waits."""
 PROGRESS_INTERVAL = 5.0
@@ -55,8 +58,9 @@ class Cacher:
     """Storage over the keys of `storage` that begin with `prefix`; reads and watches of others find nothing. Serves
     while `run` runs. `storage` remains its owner's: `close` ends the watches only."""
 
-    def __init__(self, storage: Storage, prefix: str, *, buffer: int = WATCH_BUFFER) -> None:
+    def __init__(self, storage: Storage, prefix: str, *, buffer: int = WATCH_BUFFER, gather: float = GATHER) -> None:
         self._storage = storage
+        self._gather = gather
         self._prefix = prefix
         self._items: dict[str, KeyValue] = {}
         self._runs = Runs()
@@ -282,6 +286,8 @@ class Cacher:
             asking, self._asking, patience = self._asking, [], self._patience
             _tell(asking, await self._current_revision())
             patience.cancel()
+            if len(asking) >= MANY:
+                await asyncio.sleep(self._gather)
 
     async def _current_revision(self) -> int | StorageError:
         try:

@@ -6,7 +6,7 @@ from contextlib import aclosing, asynccontextmanager
 
 import pytest
 
-from storage.cacher import Cacher
+from storage.cacher import MANY, Cacher
 from storage.interface import Batch, Compacted, Event, KeyValue, Page, Progress, Take, Unavailable
 from storage.sqlite import SQLiteStorage
 from storage.watchers import SlowWatcher
@@ -216,6 +216,21 @@ async def test_consistent_reads_share_a_question(cacher: Cacher, upstream: Upstr
     """Reads that wait together are answered by one question for the storage's revision."""
     await asyncio.gather(*(cacher.get("/a") for _ in range(100)), *(cacher.list("/") for _ in range(100)))
     assert upstream.questions == 1
+
+
+async def test_many_readers_wait_for_others(upstream: Upstream) -> None:
+    """A question that many have shared is followed by a moment for more to come; one that few have shared is not."""
+    async with running(Cacher(upstream, "/", gather=60.0)) as cacher:
+        for _ in range(2):
+            await cacher.get("/a")
+        assert upstream.questions == 2
+        await asyncio.gather(*(cacher.get("/a") for _ in range(MANY)))
+        upstream.asked.clear()
+        reader = asyncio.create_task(cacher.get("/a"))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not upstream.asked.is_set()
+        reader.cancel()
 
 
 async def test_no_answer_from_before_the_read(cacher: Cacher, upstream: Upstream) -> None:
