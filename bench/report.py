@@ -32,7 +32,8 @@ def markdown(results: Results, picture: str) -> str:
     direct = results.direct
     parts = [
         "# Benchmark",
-        "Made by `make bench`; the raw figures are in the JSON file beside this one.",
+        "Made by `make bench`; the raw figures are in the JSON file beside this one. How the reconciler compares with "
+        "others is in [reconcile.md](reconcile.md).",
         facts(results.facts),
         _SETTING.format(size=SIZE, **results.setting),
         f"![times cheaper than sample-apiserver]({picture})",
