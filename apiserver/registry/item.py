@@ -12,14 +12,15 @@ from storage.interface import Batch, Event, KeyValue, Progress, Run
 
 
 class Item:
-    """`object` holds metadata.resourceVersion and is read only; `wire` is its JSON. Each is made at its first use: most
-    of what is stored is only ever sent."""
+    """`object` holds metadata.resourceVersion and is read only; `wire` is its JSON, `meta_wire` that of its metadata
+    alone. Each is made at its first use: most of what is stored is only ever sent."""
 
-    __slots__ = ("_object", "_revision", "_stored", "_wire")
+    __slots__ = ("_meta_wire", "_object", "_revision", "_stored", "_wire")
 
     def __init__(self, obj: Object | None, stored: bytes = b"", revision: int = 0) -> None:
         """An object, or the stored bytes of one and their revision."""
-        self._object, self._stored, self._revision, self._wire = obj, stored, revision, b""
+        self._object, self._stored, self._revision = obj, stored, revision
+        self._wire = self._meta_wire = b""
 
     @property
     def object(self) -> Object:
@@ -32,6 +33,12 @@ class Item:
         if not self._wire:
             self._wire = encode(self._object or self._decode())
         return self._wire
+
+    @property
+    def meta_wire(self) -> bytes:
+        if not self._meta_wire:
+            self._meta_wire = encode((self._object or self._decode())["metadata"])
+        return self._meta_wire
 
     def _decode(self) -> Object:
         obj: Object = orjson.loads(self._stored)

@@ -40,6 +40,15 @@ def test_wire_is_made_once() -> None:
     assert item.wire is item.wire
 
 
+def test_metadata_is_encoded_once() -> None:
+    """The JSON of an item's metadata is the same object every time, and nothing stays decoded for it."""
+    item = item_of(stored("<red>", 5))
+
+    assert item.meta_wire == b'{"labels":{"color":"\\u003cred\\u003e"},"name":"a","resourceVersion":"5"}'
+    assert item.meta_wire is item.meta_wire
+    assert item._object is None
+
+
 def test_item_of_a_revision() -> None:
     """The revision is the object's resourceVersion."""
     item = item_of(stored("red", 7))
