@@ -198,7 +198,8 @@ def apply_defaults(value: Any, schema: Object) -> None:
 
 def validate(value: Any, schema: Object, path: str = "") -> Iterator[FieldError]:
     """Field errors of `value`, members in its own order; see `validate_distinct` for what lists must not repeat."""
-    actual, expected = "integer" if _is_whole(value) else type_of(value), _expected_type(schema)
+    expected = _expected_type(schema)
+    actual = _actual_type(value, expected)
     if expected not in (actual, ""):
         yield from _validate_type(actual, expected, schema, path)
     if actual == "string":
@@ -213,8 +214,10 @@ def validate(value: Any, schema: Object, path: str = "") -> Iterator[FieldError]
         yield from _validate_object(value, schema, path)
 
 
-def _is_whole(value: Any) -> bool:
-    return type(value) is float and value.is_integer() and abs(value) < _MAX_EXACT
+def _actual_type(value: Any, expected: str) -> str:
+    """A whole float is an integer where one may stand (github.com/go-openapi/validate `type.go`)."""
+    whole = "integer" in expected and type(value) is float and value.is_integer() and abs(value) < _MAX_EXACT
+    return "integer" if whole else type_of(value)
 
 
 def _expected_type(schema: Object) -> str:

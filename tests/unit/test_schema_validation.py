@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from apiserver.machinery.errors import Object
-from apiserver.machinery.schema import is_date_time, prune, validate, validate_distinct
+from apiserver.machinery.schema import INT_OR_STRING, is_date_time, prune, validate, validate_distinct
 
 SPEC: Object = {
     "type": "object",
@@ -177,6 +177,19 @@ def test_large_whole_numbers(number: float, kept: type) -> None:
     """A float is an integer as long as it is exact; for a field of any type it may be larger."""
     assert type(prune(number, {"type": "integer"}, [])) is kept
     assert type(prune(number, {}, [])) is int
+
+
+@pytest.mark.parametrize("schema", [{"type": "integer"}, {"type": "number"}, {INT_OR_STRING: True}, {}])
+def test_whole_float(schema: Object) -> None:
+    """1.0 is an integer where one may stand."""
+    assert list(validate(1.0, schema, "spec.a")) == []
+
+
+def test_whole_float_for_another_type() -> None:
+    """1.0 is named a number where something else must stand."""
+    assert [f"{fault.reason} {fault}" for fault in validate(1.0, {"type": "array"}, "spec.a")] == [
+        wrong_type("spec.a", "array", "number")
+    ]
 
 
 @pytest.mark.parametrize("spec", ["x", []])
