@@ -8,6 +8,7 @@ RUN python -m venv --without-pip /opt/venv
 COPY requirements-runtime.lock /build/
 RUN pip --python /opt/venv/bin/python install --require-hashes --only-binary=:all: -r /build/requirements-runtime.lock
 COPY apiserver /app/apiserver
+COPY http2 /app/http2
 COPY storage /app/storage
 COPY reconciler /app/reconciler
 # The root file system is read-only where this runs, so the bytecode is made here.

@@ -1,0 +1,175 @@
+"""HPACK (RFC 7541). Decoding is complete. Encoding keeps no dynamic table: fields leave as literals with an indexed
+name, which any decoder takes, and for which one encoder serves all connections."""
+
+from collections import deque
+from collections.abc import Iterable
+
+from http2 import huffman
+
+Header = tuple[bytes, bytes]
+TABLE_SIZE = 4096
+"""Bytes of the dynamic table, when no setting says otherwise."""
+FIELD_OVERHEAD = 32
+"""Bytes that a field counts beside its name and value, in the table (section 4.1) and in a list's size (RFC 9113,
+section 10.5.1)."""
+
+_STATIC = (
+    ":authority\t|:method\tGET|:method\tPOST|:path\t/|:path\t/index.html|:scheme\thttp|:scheme\thttps|:status\t200|"
+    ":status\t204|:status\t206|:status\t304|:status\t400|:status\t404|:status\t500|accept-charset\t|"
+    "accept-encoding\tgzip, deflate|accept-language\t|accept-ranges\t|accept\t|access-control-allow-origin\t|age\t|"
+    "allow\t|authorization\t|cache-control\t|content-disposition\t|content-encoding\t|content-language\t|"
+    "content-length\t|content-location\t|content-range\t|content-type\t|cookie\t|date\t|etag\t|expect\t|expires\t|"
+    "from\t|host\t|if-match\t|if-modified-since\t|if-none-match\t|if-range\t|if-unmodified-since\t|last-modified\t|"
+    "link\t|location\t|max-forwards\t|proxy-authenticate\t|proxy-authorization\t|range\t|referer\t|refresh\t|"
+    "retry-after\t|server\t|set-cookie\t|strict-transport-security\t|transfer-encoding\t|user-agent\t|vary\t|via\t|"
+    "www-authenticate\t"
+)
+
+
+def _static_table() -> list[Header]:
+    pairs = (field.encode().split(b"\t") for field in _STATIC.split("|"))
+    return [(name, value) for name, value in pairs]
+
+
+STATIC_TABLE = _static_table()
+"""Appendix A; its first entry has index 1."""
+_FIRST_DYNAMIC = len(STATIC_TABLE) + 1
+
+
+class HpackError(Exception):
+    """A header block that no encoder makes. The connection cannot go on: its table is in doubt."""
+
+
+class HeadersTooLarge(Exception):
+    """A header list is larger than the limit. The connection can go on: the table is as the encoder believes."""
+
+
+class Decoder:
+    """One direction of a connection: `limit` is the size of the largest header list (RFC 9113 section 10.5.1)."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._table: deque[Header] = deque()
+        self._size = 0
+        self._capacity = TABLE_SIZE
+
+    def decode(self, block: bytes) -> list[Header]:
+        """The fields of a complete header block. Raises HpackError, HeadersTooLarge."""
+        try:
+            return self._decode(block)
+        except (IndexError, ValueError) as error:
+            raise HpackError(f"cannot decode a header block: {error}") from None
+
+    def _decode(self, block: bytes) -> list[Header]:
+        headers: list[Header] = []
+        position, end, size = 0, len(block), 0
+        while position < end:
+            first = block[position]
+            if first & 0x80:
+                index, position = _integer(block, position, 0x7F)
+                field = self._field(index)
+            elif first & 0x40:
+                field, position = self._literal(block, position, 0x3F)
+                self._add(field)
+            elif first & 0x20:
+                if headers:
+                    raise ValueError("the table's size changes within a block")
+                capacity, position = _integer(block, position, 0x1F)
+                self._resize(capacity)
+                continue
+            else:
+                field, position = self._literal(block, position, 0x0F)
+            size += len(field[0]) + len(field[1]) + FIELD_OVERHEAD
+            if size <= self._limit:
+                headers.append(field)
+        if size > self._limit:
+            raise HeadersTooLarge(f"a header list of {size} bytes; at most {self._limit}")
+        return headers
+
+    def _field(self, index: int) -> Header:
+        if index >= _FIRST_DYNAMIC:
+            return self._table[index - _FIRST_DYNAMIC]
+        if not index:
+            raise ValueError("index 0")
+        return STATIC_TABLE[index - 1]
+
+    def _literal(self, block: bytes, position: int, mask: int) -> tuple[Header, int]:
+        index, position = _integer(block, position, mask)
+        if index:
+            name = self._field(index)[0]
+        else:
+            name, position = _string(block, position)
+        value, position = _string(block, position)
+        return (name, value), position
+
+    def _add(self, field: Header) -> None:
+        size = len(field[0]) + len(field[1]) + FIELD_OVERHEAD
+        self._evict(self._capacity - size)
+        # One that is larger than the table empties it.
+        if size <= self._capacity:
+            self._table.appendleft(field)
+            self._size += size
+
+    def _resize(self, capacity: int) -> None:
+        if capacity > TABLE_SIZE:
+            raise ValueError(f"a table of {capacity} bytes")
+        self._capacity = capacity
+        self._evict(capacity)
+
+    def _evict(self, size: int) -> None:
+        while self._table and self._size > size:
+            name, value = self._table.pop()
+            self._size -= len(name) + len(value) + FIELD_OVERHEAD
+
+
+def encode(headers: Iterable[Header]) -> bytes:
+    """A header block; names are in lower case."""
+    return b"".join([_INDEXED.get(field) or _encode_literal(*field) for field in headers])
+
+
+def _encode_literal(name: bytes, value: bytes) -> bytes:
+    length = len(value)
+    prefix = _NAMES.get(name) or b"\0" + _encode_integer(len(name), 0x7F) + name
+    return prefix + (b"%c" % length if length < 0x7F else _encode_integer(length, 0x7F)) + value
+
+
+def _encode_integer(value: int, mask: int, bits: int = 0) -> bytes:
+    """Section 5.1, in a byte whose bits above the mask are `bits`."""
+    if value < mask:
+        return bytes([bits | value])
+    encoded, value = [bits | mask], value - mask
+    while value >= 0x80:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*encoded, value])
+
+
+_INDEXED = {field: bytes([0x80 | index]) for index, field in enumerate(STATIC_TABLE, 1) if field[1]}
+_NAMES = {name: _encode_integer(index, 0x0F) for index, (name, _) in reversed(list(enumerate(STATIC_TABLE, 1)))}
+"""How a literal that enters no table begins."""
+
+
+def _integer(block: bytes, position: int, mask: int) -> tuple[int, int]:
+    """Section 5.1: the value, and where it ends."""
+    value = block[position] & mask
+    position += 1
+    if value < mask:
+        return value, position
+    for shift in range(0, 28, 7):
+        byte = block[position]
+        position += 1
+        value += (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise ValueError("an integer of more than four bytes")
+
+
+def _string(block: bytes, position: int) -> tuple[bytes, int]:
+    """Section 5.2: the string, and where it ends."""
+    coded = block[position] & 0x80
+    length, position = _integer(block, position, 0x7F)
+    end = position + length
+    if end > len(block):
+        raise ValueError("a string ends after its block")
+    text = block[position:end]
+    return huffman.decode(text) if coded else text, end
