@@ -37,7 +37,7 @@ TABLE = (
     CREATE,
     WATCH,
 )
-AGGREGATED = (GET, LIST, CREATE)
+AGGREGATED = (GET, LIST, CREATE, WATCH)
 
 
 Subject = tuple[Target, Objects]
