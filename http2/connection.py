@@ -13,7 +13,7 @@ from http2 import frames
 from http2.frames import ConnectionFailed, StreamFailed
 from http2.hpack import Decoder, HeadersTooLarge, HpackError
 from http2.reader import Reader
-from http2.stream import Stream, StreamClosed
+from http2.stream import ConnectionLost, Stream, StreamClosed
 
 MAX_HEADER_LIST = 1 << 20
 """Bytes of a request's or an answer's headers; Go's default."""
@@ -64,6 +64,8 @@ class Connection(asyncio.BufferedProtocol):
         self._ready: dict[Stream, None] = {}
         self._resets: deque[int] = deque(maxlen=REMEMBERED_RESETS)
         self._unread_answers = 0
+        self._failure: ConnectionFailed | None = None
+        """What the peer did wrong."""
         self._receivers: tuple[Callable[[int, int, bytes], None], ...] = (
             self._data, self._headers, self._priority, self._rst_stream, self._set, self._push_promise, self._ping,
             self._goaway, self._window_update,
@@ -77,6 +79,12 @@ class Connection(asyncio.BufferedProtocol):
 
     def failed(self, error: Exception | None) -> None:
         """Called once when the connection has ended; its streams are closed already."""
+
+    def settings_received(self) -> None:
+        """The peer's settings, the first or others, are in force."""
+
+    def peer_leaves(self) -> None:
+        """No streams are opened any more; those that are open go on."""
 
     # Of the transport
 
@@ -107,10 +115,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.going_away = True
-        error = StreamClosed(frames.INTERNAL_ERROR, str(exc or "the connection has ended"))
+        reason = self._failure or exc
+        error = ConnectionLost(frames.INTERNAL_ERROR, str(reason or "the connection has ended"))
         for stream in list(self.streams.values()):
             self.forget(stream, error)
-        self.failed(exc)
+        self.failed(reason)
 
     # For streams
 
@@ -176,6 +185,7 @@ class Connection(asyncio.BufferedProtocol):
                 if self.transport.is_closing():
                     return
         except ConnectionFailed as error:
+            self._failure = error
             self.end(error.code, str(error))
 
     def _receive(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
@@ -219,7 +229,7 @@ class Connection(asyncio.BufferedProtocol):
         except HpackError as error:
             raise ConnectionFailed(frames.COMPRESSION_ERROR, str(error)) from None
         except HeadersTooLarge as error:
-            headers, failure = [], StreamFailed(frames.ENHANCE_YOUR_CALM, str(error))
+            headers, failure = (), StreamFailed(frames.ENHANCE_YOUR_CALM, str(error))
         stream = self.streams.get(stream_id) or self._new_stream(stream_id)
         if failure:
             raise failure
@@ -284,6 +294,7 @@ class Connection(asyncio.BufferedProtocol):
             self._apply_setting(identifier, value)
         self._answer(frames.SETTINGS_ACK)
         self._pump()
+        self.settings_received()
 
     def _apply_setting(self, identifier: int, value: int) -> None:
         if identifier == frames.INITIAL_WINDOW_SIZE:
@@ -335,6 +346,7 @@ class Connection(asyncio.BufferedProtocol):
             refused = StreamClosed(frames.REFUSED_STREAM, f"the peer ends the connection with code {code}")
             for stream in [stream for stream in self.streams.values() if stream.id > last]:
                 self.forget(stream, refused)
+        self.peer_leaves()
 
     def _window_update(self, flags: int, stream_id: int, payload: bytes) -> None:
         if len(payload) != 4:

@@ -2,7 +2,7 @@
 name, which any decoder takes, and for which one encoder serves all connections."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from http2 import huffman
 
@@ -12,6 +12,8 @@ TABLE_SIZE = 4096
 FIELD_OVERHEAD = 32
 """Bytes that a field counts beside its name and value, in the table (section 4.1) and in a list's size (RFC 9113,
 section 10.5.1)."""
+_REMEMBERED, _REMEMBERED_BYTES = 16, 256
+"""Blocks that a decoder remembers, and how long they may be: a peer that says the same again says it in few bytes."""
 
 _STATIC = (
     ":authority\t|:method\tGET|:method\tPOST|:path\t/|:path\t/index.html|:scheme\thttp|:scheme\thttps|:status\t200|"
@@ -52,13 +54,24 @@ class Decoder:
         self._table: deque[Header] = deque()
         self._size = 0
         self._capacity = TABLE_SIZE
+        self._remembered: dict[bytes, list[Header]] = {}
+        """Blocks that did not change the table, and what they say while nothing else changes it."""
 
-    def decode(self, block: bytes) -> list[Header]:
+    def decode(self, block: bytes) -> Sequence[Header]:
         """The fields of a complete header block. Raises HpackError, HeadersTooLarge."""
+        return self._remembered.get(block) or self._decode_new(block)
+
+    def _decode_new(self, block: bytes) -> list[Header]:
+        remembered = self._remembered
         try:
-            return self._decode(block)
+            headers = self._decode(block)
         except (IndexError, ValueError) as error:
             raise HpackError(f"cannot decode a header block: {error}") from None
+        if remembered is self._remembered and len(block) <= _REMEMBERED_BYTES:
+            if len(remembered) == _REMEMBERED:
+                remembered.clear()
+            remembered[block] = headers
+        return headers
 
     def _decode(self, block: bytes) -> list[Header]:
         headers: list[Header] = []
@@ -117,6 +130,7 @@ class Decoder:
         self._evict(capacity)
 
     def _evict(self, size: int) -> None:
+        self._remembered = {}
         while self._table and self._size > size:
             name, value = self._table.pop()
             self._size -= len(name) + len(value) + FIELD_OVERHEAD

@@ -32,6 +32,8 @@ class Reader:
         position, size = self._skip_preface(data), len(data)
         while not self._preface and size - position >= frames.HEADER_SIZE:
             high, low, kind, flags, stream_id = frames.unpack_header(data, position)
+            if not self._has_settings:
+                self._begin(kind, flags)
             length = high << 8 | low
             if length > self._frame_size:
                 raise ConnectionFailed(frames.FRAME_SIZE_ERROR, f"a frame of {length} bytes")
@@ -40,7 +42,7 @@ class Reader:
                 break
             payload = data[position + frames.HEADER_SIZE : end]
             position = end
-            if kind == frames.DATA and self._block is None and self._has_settings:
+            if kind == frames.DATA and self._block is None:
                 yield kind, flags, stream_id & frames.LAST_STREAM, payload
             elif frame := self._control(kind, flags, stream_id & frames.LAST_STREAM, payload):
                 yield frame
@@ -57,11 +59,13 @@ class Reader:
         position, self._preface = len(self._preface), b""
         return position
 
+    def _begin(self, kind: int, flags: int) -> None:
+        """Settings come first (RFC 9113 section 3.4)."""
+        if kind != frames.SETTINGS or flags & frames.ACK:
+            raise ConnectionFailed(frames.PROTOCOL_ERROR, "this is no HTTP/2")
+        self._has_settings = True
+
     def _control(self, kind: int, flags: int, stream_id: int, payload: bytes) -> Frame | None:
-        if not self._has_settings:
-            if kind != frames.SETTINGS or flags & frames.ACK:
-                raise ConnectionFailed(frames.PROTOCOL_ERROR, "settings come first")
-            self._has_settings = True
         if kind == frames.CONTINUATION:
             return self._continue(flags, stream_id, payload)
         if self._block is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from http2 import frames
@@ -17,6 +18,10 @@ class StreamClosed(Exception):
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
         self.code = code
+
+
+class ConnectionLost(StreamClosed):
+    """A stream's connection has ended; what the peer has seen of the stream is not known."""
 
 
 class Stream:
@@ -50,7 +55,7 @@ class Stream:
         self._pending_end = False
         self._room: asyncio.Future[None] | None = None
 
-    def headers_received(self, headers: list[Header], end: bool) -> None:
+    def headers_received(self, headers: Sequence[Header], end: bool) -> None:
         """The first headers, or trailers. May raise StreamFailed, ConnectionFailed."""
         raise NotImplementedError
 

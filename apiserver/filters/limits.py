@@ -11,10 +11,10 @@ from apiserver.filters.authorization import ALWAYS_ALLOWED_PATHS, MASTERS
 from apiserver.http.asgi import Application, Message, Receive, Scope, Send
 from apiserver.http.metrics import Metrics
 from apiserver.http.respond import format_of, send_bytes, send_status, send_text
-from apiserver.http.timers import Timers
 from apiserver.machinery.duration import parse_duration
 from apiserver.machinery.errors import BadRequest, Timeout
 from apiserver.machinery.request import RequestInfo, User, first
+from http2.timers import Timers
 
 READ_ONLY, MUTATING = "readOnly", "mutating"
 TOO_MANY = "Too many requests, please try again later.\n"

@@ -55,3 +55,19 @@ def test_a_field_larger_than_the_table_empties_it() -> None:
     decoder.decode(b"\x40\x01a\x01b" + b"\x40\x01c\x7f\x81\x1f" + b"x" * 4096)
     with pytest.raises(HpackError):
         decoder.decode(b"\xbe")
+
+
+def test_a_block_that_comes_again_means_what_the_table_says_now() -> None:
+    """The same bytes are another field after the table has changed."""
+    decoder = Decoder(1000)
+    for value in (b"1", b"2"):
+        decoder.decode(b"\x40\x01a\x01" + value)
+        assert [decoder.decode(b"\xbe") for _ in range(2)] == [[(b"a", value)]] * 2
+
+
+def test_a_block_that_changes_the_table_changes_it_each_time() -> None:
+    """Of two fields that were added twice there are four."""
+    decoder = Decoder(1000)
+    for _ in range(2):
+        decoder.decode(b"\x40\x01a\x01b\x40\x01c\x01d")
+    assert decoder.decode(b"\xbe\xbf\xc0\xc1") == [(b"c", b"d"), (b"a", b"b")] * 2

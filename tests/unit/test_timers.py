@@ -2,7 +2,7 @@
 
 import asyncio
 
-from apiserver.http.timers import Timers
+from http2.timers import Timers
 
 
 async def test_calls_in_order() -> None:
