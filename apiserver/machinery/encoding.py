@@ -7,10 +7,8 @@ import orjson
 import yaml
 
 # Go's encoder writes these characters of a JSON string escaped (wire.md 0.1 item 39).
-_ESCAPES = (
-    *((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026")),
-    *(("\u2028".encode(), b"\\u2028"), ("\u2029".encode(), b"\\u2029")),
-)
+_ESCAPES = ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026"))
+_LINE_ENDS = (("\u2028".encode(), b"\\u2028"), ("\u2029".encode(), b"\\u2029"))
 _STRING_TAG = "tag:yaml.org,2002:str"
 _LINE = 80
 # Truth values, numbers and dates that PyYAML reads as strings, other readers do not; Go's writer quotes them.
@@ -19,8 +17,10 @@ _AMBIGUOUS = re.compile(
 )
 
 
-def _escape_html(data: bytes) -> bytes:
-    for raw, escaped in _ESCAPES:
+def escape_html(data: bytes) -> bytes:
+    """JSON as Go writes it; the same bytes where nothing is to be escaped."""
+    # To look for a single byte, or for one that is not ASCII, costs next to nothing.
+    for raw, escaped in _ESCAPES if data.isascii() else (*_ESCAPES, *_LINE_ENDS):
         if raw in data:
             data = data.replace(raw, escaped)
     return data
@@ -28,17 +28,17 @@ def _escape_html(data: bytes) -> bytes:
 
 def encode(value: Any) -> bytes:
     """Compact JSON, keys sorted as a custom resource's are, no newline."""
-    return _escape_html(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+    return escape_html(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
 
 
 def encode_ordered(value: Any) -> bytes:
     """Compact JSON in the order that the caller built (Status, discovery: Go structs), no newline."""
-    return _escape_html(orjson.dumps(value))
+    return escape_html(orjson.dumps(value))
 
 
 def indent(data: bytes) -> bytes:
     """JSON bytes again, two spaces a level, no newline at the end."""
-    return _escape_html(orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2))
+    return escape_html(orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2))
 
 
 class _Dumper(yaml.CSafeDumper):
