@@ -8,62 +8,58 @@ import orjson
 from apiserver.machinery.encoding import encode
 from apiserver.machinery.errors import Object
 from apiserver.machinery.pieces import Piece
+from apiserver.registry.stored import Layout, laid_out
 from storage.interface import Batch, Event, KeyValue, Progress, Run
 
 
 class Item:
     """`object` holds metadata.resourceVersion and is read only; `wire` is its JSON, `meta_wire` that of its metadata
-    alone. Each is made at its first use: most of what is stored is only ever sent."""
+    alone. Most of what is stored is only ever sent: the JSON is cut from the stored bytes, and nothing else is kept
+    before somebody asks for `object`."""
 
-    __slots__ = ("_meta_wire", "_object", "_revision", "_stored", "_wire")
+    __slots__ = ("_data", "_layout", "_object", "_revision")
 
     def __init__(self, obj: Object | None, stored: bytes = b"", revision: int = 0) -> None:
         """An object, or the stored bytes of one and their revision."""
-        self._object, self._stored, self._revision = obj, stored, revision
-        self._wire = self._meta_wire = b""
+        self._object, self._data, self._revision = obj, stored, revision
+        self._layout: Layout | None = None
 
     @property
     def object(self) -> Object:
         if self._object is None:
-            self._object = self._decode()
+            self._object = self.decoded()
         return self._object
+
+    def decoded(self) -> Object:
+        """`object`, for somebody who looks at many and will not come back: it does not stay decoded for that."""
+        if self._object is not None:
+            return self._object
+        obj: Object = orjson.loads(self._data)
+        obj["metadata"]["resourceVersion"] = str(self._revision)
+        return obj
 
     @property
     def wire(self) -> bytes:
-        if not self._wire:
-            self._wire = encode(self._object or self._decode())
-        return self._wire
+        if self._revision:
+            return (self._layout or self._lay_out()).wire(self._data, self._revision)
+        if not self._data:
+            self._data = encode(self._object)
+        return self._data
 
     @property
     def meta_wire(self) -> bytes:
-        if not self._meta_wire:
-            self._meta_wire = encode((self._object or self._decode())["metadata"])
-        return self._meta_wire
+        if self._revision:
+            return (self._layout or self._lay_out()).meta_wire(self._data, self._revision)
+        return encode(self.meta)
 
-    def _decode(self) -> Object:
-        obj: Object = orjson.loads(self._stored)
-        obj["metadata"]["resourceVersion"] = str(self._revision)
-        return obj
+    def _lay_out(self) -> Layout:
+        self._data, self._layout = laid_out(self._data)
+        return self._layout
 
     @property
     def meta(self) -> Object:
         meta: Object = self.object["metadata"]
         return meta
-
-
-def to_stored(obj: Object) -> bytes:
-    """The canonical bytes that are stored: sorted keys, no resourceVersion; equal objects are equal bytes."""
-    meta = {k: v for k, v in obj["metadata"].items() if k not in _NOT_STORED}
-    return orjson.dumps({**obj, "metadata": meta}, option=orjson.OPT_SORT_KEYS)
-
-
-_NOT_STORED = ("resourceVersion", "selfLink")
-
-
-def as_stored(obj: Object, revision: int) -> Object:
-    """What is read of the object from now on: storing it has removed its selfLink."""
-    meta = {k: v for k, v in obj["metadata"].items() if k not in _NOT_STORED}
-    return {**obj, "metadata": {**meta, "resourceVersion": str(revision)}}
 
 
 def at_revision(obj: Object, revision: int) -> Object:
@@ -174,7 +170,7 @@ def _item_for(event: Event, event_type: str) -> Item:
     if event_type != "DELETED" and event.kv is not None:
         return item_of(event.kv)
     assert event.previous is not None  # noqa: S101 - an event without kv has a previous state (storage.interface.Event)
-    return Item(at_revision(item_of(event.previous).object, event.revision))
+    return Item(None, event.previous.value, event.revision)
 
 
 def watch_event(event: Event, matches: Callable[[Object], bool] | None) -> WatchEvent | None:

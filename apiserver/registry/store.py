@@ -17,16 +17,7 @@ from apiserver.machinery.errors import APIError, Object
 from apiserver.machinery.kind import Kind
 from apiserver.machinery.schema import apply_defaults, with_integers
 from apiserver.machinery.strategy import DeleteOptions
-from apiserver.registry.item import (
-    Item,
-    WatchBatch,
-    WatchEvent,
-    as_stored,
-    at_revision,
-    item_of,
-    to_stored,
-    watch_batch,
-)
+from apiserver.registry.item import Item, WatchBatch, WatchEvent, at_revision, item_of, watch_batch
 from apiserver.registry.listing import read_page
 from apiserver.registry.options import ItemList, ListOptions, WatchOptions, WriteOptions
 from apiserver.registry.selection import (
@@ -39,6 +30,7 @@ from apiserver.registry.selection import (
     parse_uint,
     position,
 )
+from apiserver.registry.stored import as_stored, to_stored
 from apiserver.registry.translation import translated, translated_continue, translated_watch
 from storage.interface import Batch, KeyValue, Page, RevisionConflict, Storage
 

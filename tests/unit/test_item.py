@@ -4,17 +4,8 @@ import orjson
 import pytest
 
 from apiserver.machinery.errors import Object
-from apiserver.registry.item import (
-    Item,
-    WatchEvent,
-    as_stored,
-    at_revision,
-    chunk_of,
-    item_of,
-    to_stored,
-    watch_batch,
-    watch_event,
-)
+from apiserver.registry.item import Item, WatchEvent, at_revision, chunk_of, item_of, watch_batch, watch_event
+from apiserver.registry.stored import to_stored
 from storage.interface import Batch, Event, KeyValue, Run
 
 
@@ -40,13 +31,24 @@ def test_wire_is_made_once() -> None:
     assert item.wire is item.wire
 
 
-def test_metadata_is_encoded_once() -> None:
-    """The JSON of an item's metadata is the same object every time, and nothing stays decoded for it."""
-    item = item_of(stored("<red>", 5))
+def test_what_is_sent_is_cut_from_what_is_stored() -> None:
+    """A stored revision's JSON, whole or of its metadata, leaves nothing decoded and no second copy behind."""
+    kv = stored("red", 5)
+    item = item_of(kv)
 
-    assert item.meta_wire == b'{"labels":{"color":"\\u003cred\\u003e"},"name":"a","resourceVersion":"5"}'
-    assert item.meta_wire is item.meta_wire
+    assert item.meta_wire == b'{"labels":{"color":"red"},"name":"a","resourceVersion":"5"}'
+    assert item.wire == b'{"kind":"Widget","metadata":%b}' % item.meta_wire
     assert item._object is None
+    assert item._data is kv.value
+
+
+def test_decoded_for_one_look() -> None:
+    """Who looks at an object once does not make it stay decoded."""
+    item = item_of(stored("red", 5))
+
+    assert item.decoded() == item.decoded()
+    assert item._object is None
+    assert item.object is item.decoded()
 
 
 def test_item_of_a_revision() -> None:
@@ -63,27 +65,12 @@ def test_item_is_shared() -> None:
     assert item_of(kv) is item_of(kv)
 
 
-def test_stored_bytes() -> None:
-    """What is stored has sorted keys and neither resourceVersion nor selfLink, so equal objects are equal bytes."""
-    obj = {"spec": {}, "metadata": {"resourceVersion": "7", "name": "a", "selfLink": "x"}, "kind": "Widget"}
-
-    assert to_stored(obj) == b'{"kind":"Widget","metadata":{"name":"a"},"spec":{}}'
-    assert obj["metadata"] == {"resourceVersion": "7", "name": "a", "selfLink": "x"}
-
-
 def test_at_revision() -> None:
     """A new revision is another object; the old one stays."""
     old: Object = {"metadata": {"name": "a", "resourceVersion": "7"}, "spec": {}}
 
     assert at_revision(old, 8)["metadata"] == {"name": "a", "resourceVersion": "8"}
     assert old["metadata"]["resourceVersion"] == "7"
-
-
-def test_as_stored() -> None:
-    """Who writes a selfLink sees what was stored: none."""
-    written: Object = {"metadata": {"name": "a", "resourceVersion": "7", "selfLink": "x"}}
-
-    assert as_stored(written, 8) == {"metadata": {"name": "a", "resourceVersion": "8"}}
 
 
 @pytest.mark.parametrize(
