@@ -14,9 +14,9 @@ from apiserver.machinery.gojson import GoJSONError
 from apiserver.machinery.goyaml import YAMLError
 from apiserver.machinery.kind import AGE, Column, Kind
 from apiserver.machinery.patch import APPLY, PATCHES, patch_faults, patch_type
+from apiserver.machinery.pruning import prune
 from apiserver.machinery.queryoptions import WriteQuery, check_get, write_query
 from apiserver.machinery.request import first
-from apiserver.machinery.schema import prune
 from apiserver.registry.item import Item
 from apiserver.registry.options import WriteOptions
 from apiserver.registry.store import Store
@@ -114,8 +114,8 @@ def _typed(decoded: Decoded) -> Decoded:
 def _checked(exchange: Exchange, decoded: Decoded, query: WriteQuery, refuse: codec.Refuse) -> Object:
     """A Scale with the members that there are; warns of others, or raises what `refuse` makes of them."""
     unknown: list[str] = []
-    new: Object = prune(decoded.tree, scale.SCHEMA, unknown)
-    new["metadata"] = codec.coerced_meta(new.get("metadata") or {}, [])
+    pruned: Object = prune(decoded.tree, scale.SCHEMA, unknown)
+    new = {**pruned, "metadata": codec.coerced_meta(pruned.get("metadata") or {}, [])}
     faults = decoded.faults + [f'unknown field "{path}"' for path in sorted(unknown)]
     exchange.warn(*codec.check_faults(faults, query.field_validation, refuse))
     return new

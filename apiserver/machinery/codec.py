@@ -4,7 +4,7 @@ Texts are those of k8s.io/apimachinery's codecs for unstructured objects.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,11 +14,11 @@ from apiserver.machinery import errors, gojson
 from apiserver.machinery.encoding import encode
 from apiserver.machinery.errors import BadRequest, Object, UnsupportedMediaType
 from apiserver.machinery.goyaml import YAMLError, parse_yaml
-from apiserver.machinery.jsonpath import simple_keys
+from apiserver.machinery.jsonpath import compile_path, set_path
 from apiserver.machinery.kind import Kind
 from apiserver.machinery.meta import OBJECT_META
 from apiserver.machinery.names import parse_group_version
-from apiserver.machinery.schema import apply_defaults, prune
+from apiserver.machinery.pruning import defaulted, prune
 from apiserver.machinery.unmarshal import meta_fault
 
 JSON, YAML = "application/json", "application/yaml"
@@ -187,26 +187,18 @@ def coerce(kind: Kind, decoded: Decoded) -> Decoded:
         obj = prune(obj, kind.schema if served else _UNSERVED, fields)
         unknown += sorted(fields)
         if served:
-            _keep_counts(kind, tree, obj)
-            apply_defaults(obj, kind.schema)
-    obj["metadata"] = meta
-    return Decoded(obj, decoded.faults + [f'unknown field "{path}"' for path in unknown])
+            obj = defaulted(_with_counts(kind, tree, obj), kind.schema)
+    return Decoded({**obj, "metadata": meta}, decoded.faults + [f'unknown field "{path}"' for path in unknown])
 
 
-def _keep_counts(kind: Kind, written: Object, obj: Object) -> None:
+def _with_counts(kind: Kind, written: Object, obj: Object) -> Object:
     """What /scale reads is judged as it was written, where 1.0 is no integer; all else Go writes anew before that."""
     for path in (kind.scale.spec_replicas, kind.scale.status_replicas) if kind.scale else ():
-        *above, key = simple_keys(path)
-        value, parent = _member(written, (*above, key)), _member(obj, above)
-        if isinstance(value, float) and isinstance(parent, dict) and key in parent:
-            parent[key] = value
-
-
-def _member(value: Any, keys: Sequence[str]) -> Any:
-    """What is there, None where nothing is."""
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
+        get = compile_path(path)
+        value = get(written)
+        if type(value) is float and get(obj) is not None:
+            obj = set_path(obj, path, value)
+    return obj
 
 
 _UNSERVED: Object = {"properties": {"apiVersion": {}, "kind": {}}}
@@ -237,13 +229,18 @@ def _coerce_meta(meta: Any) -> tuple[Object, list[str]]:
 def coerced_meta(meta: Object, unknown: list[str]) -> Object:
     """Metadata, right in its types, as Go's ObjectMeta keeps it: null and what is empty are absent, unknown fields
     too (their paths go to `unknown`), a null item is its type's zero value."""
-    texts = {key: meta[key] for key in ("labels", "annotations") if meta.get(key)}
-    filled = {key: {name: value or "" for name, value in members.items()} for key, members in texts.items()}
-    pruned: Object = prune({**meta, **filled}, OBJECT_META, unknown, "metadata")
-    for key, zero in (("finalizers", ""), ("ownerReferences", {}), ("managedFields", {})):
-        if None in pruned.get(key, ()):
-            pruned[key] = [zero if item is None else item for item in pruned[key]]
-    return {key: value for key, value in pruned.items() if value not in ("", {}, [])}
+    pruned: Object = prune(meta, OBJECT_META, unknown, "metadata")
+    return {key: _without_nulls(key, value) for key, value in pruned.items() if value or value == 0}
+
+
+def _without_nulls(key: str, value: Any) -> Any:
+    """A label, annotation or item that is null is its type's zero value."""
+    if type(value) is dict and None in value.values():
+        return {name: member or "" for name, member in value.items()}
+    if type(value) is list and None in value:
+        zero: Any = "" if key == "finalizers" else {}
+        return [zero if item is None else item for item in value]
+    return value
 
 
 def strict_error(faults: list[str]) -> str:

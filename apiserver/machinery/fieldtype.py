@@ -12,7 +12,7 @@ import orjson
 
 from apiserver.machinery.errors import Object
 from apiserver.machinery.fieldset import item_element, value_element
-from apiserver.machinery.schema import PRESERVE
+from apiserver.machinery.schema import PRESERVE, once_a_schema
 
 ABSENT: Any = object()
 """Stands for a side that has no such field; null is a value."""
@@ -86,19 +86,10 @@ METADATA = Type(
 )
 """meta/v1 ObjectMeta."""
 
-_types: dict[int, tuple[Object, MapType]] = {}
-"""By the schema's id, which stays taken because the schema is kept with it. One entry a kind."""
 
-
+@once_a_schema
 def type_of(schema: Object) -> MapType:
-    """The type of a whole object. `schema` must not change any more."""
-    known = _types.get(id(schema))
-    if known is None:
-        known = _types[id(schema)] = schema, _object_type(schema)
-    return known[1]
-
-
-def _object_type(schema: Object) -> MapType:
+    """The type of a whole object."""
     made = _map_type(schema, schema.get(PRESERVE) is True)
     made.fields = {**made.fields, "apiVersion": _STRING, "kind": _STRING, "metadata": METADATA}
     return made

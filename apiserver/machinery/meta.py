@@ -44,7 +44,7 @@ _STRING: Object = {"type": "string"}
 _TIME: Object = {"type": "string", "format": "date-time"}
 _INT64: Object = {"type": "integer", "format": "int64"}
 _BOOL: Object = {"type": "boolean"}
-_STRINGS: Object = {"type": "object", "additionalProperties": _STRING}
+_STRINGS: Object = {"type": "object", "additionalProperties": {"type": "string", "nullable": True}}
 _OWNER: Object = {
     "type": "object",
     "properties": {

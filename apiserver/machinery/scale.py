@@ -15,8 +15,8 @@ from apiserver.machinery.jsonpath import compile_path, set_path, simple_keys
 from apiserver.machinery.kind import Kind, Scale
 from apiserver.machinery.managedfields import Entry, Managed, Write
 from apiserver.machinery.meta import OBJECT_META
-from apiserver.machinery.schema import apply_defaults, copied
-from apiserver.machinery.unmarshal import struct_fault
+from apiserver.machinery.pruning import defaulted
+from apiserver.machinery.unmarshal import go_struct
 
 API_VERSION, KIND = "autoscaling/v1", "Scale"
 _REPLICAS: Object = {"type": "integer", "format": "int32"}
@@ -30,6 +30,7 @@ SCHEMA: Object = {
         "status": {"type": "object", "properties": {"replicas": _REPLICAS, "selector": {"type": "string"}}},
     },
 }
+_scale_fault = go_struct(SCHEMA, "v1.Scale")
 _META = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 _UNSET = -(2**31)
 """Stands for replicas that the parent does not have, so that 0 is a change."""
@@ -46,7 +47,7 @@ def _paths(kind: Kind) -> Scale:
 def fault(tree: Object) -> str:
     """What keeps a tree from being a Scale, "" if nothing does."""
     if (tree.get("apiVersion"), tree.get("kind")) == (API_VERSION, KIND):
-        return struct_fault(tree, SCHEMA, "v1.Scale")
+        return _scale_fault(tree)
     return f'no kind "{tree.get("kind")}" is registered for version "{tree.get("apiVersion")}" in scheme "{SCHEME}"'
 
 
@@ -133,12 +134,11 @@ def _with_scale(kind: Kind, parent: Object, scale: Object) -> Object:
     replicas = (scale.get("spec") or {}).get("replicas") or 0
     if replicas == _UNSET:
         raise BadRequest(f'the spec replicas field "{path}" cannot be empty')
-    changed: Object = copied(set_path(parent, path, replicas))
     # Members on the path may be new.
-    apply_defaults(changed, kind.schema)
+    changed: Object = defaulted(set_path(parent, path, replicas), kind.schema)
     version = scale["metadata"].get("resourceVersion")
     if version:
-        changed["metadata"]["resourceVersion"] = version
+        changed = set_path(changed, ".metadata.resourceVersion", version)
     return managedfields.with_managed(changed, _parents_owners(kind, _decoded(parent), _decoded(scale)))
 
 

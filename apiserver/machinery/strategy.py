@@ -13,7 +13,7 @@ from apiserver.machinery.gofmt import go_type, go_value
 from apiserver.machinery.jsonpath import simple_keys
 from apiserver.machinery.kind import Kind
 from apiserver.machinery.names import parse_group_version
-from apiserver.machinery.schema import NO_FIELD, validate, validate_distinct, validate_model
+from apiserver.machinery.schemacheck import NO_FIELD, validate, validate_distinct, validate_model
 from apiserver.machinery.validation import validate_meta, validate_meta_change, validate_meta_update
 
 SYSTEM_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
@@ -161,8 +161,8 @@ def _validate_status(kind: Kind, obj: Object) -> Iterator[FieldError]:
 
 def _validate_lists(kind: Kind, obj: Object, old: Object | None) -> list[FieldError]:
     """Lists that must not repeat; an object that is stored with a repetition may keep it."""
-    found = list(validate_distinct(obj, kind.schema))
-    return [] if found and old is not None and any(validate_distinct(old, kind.schema)) else found
+    found = validate_distinct(obj, kind.schema)
+    return [] if found and old is not None and validate_distinct(old, kind.schema) else found
 
 
 def _validate_scale(kind: Kind, obj: Object, subresource: str) -> Iterator[FieldError]:

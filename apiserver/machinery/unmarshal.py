@@ -1,12 +1,14 @@
 """Type errors in the words of Go's JSON decoder, for what is decoded into a Go struct: metadata and options."""
 
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from apiserver.machinery.errors import Object
 from apiserver.machinery.gojson import type_name
 from apiserver.machinery.gotime import time_fault
 from apiserver.machinery.meta import OBJECT_META
-from apiserver.machinery.schema import PRESERVE, type_of, with_integers
+from apiserver.machinery.pruning import with_integers
+from apiserver.machinery.schema import PRESERVE, TYPES
 
 _GO_TYPES = {
     "string": "string",
@@ -46,55 +48,88 @@ def _go_type(schema: Object) -> str:
     return "int32" if schema.get("format") == "int32" else _GO_TYPES[schema["type"]]
 
 
-def meta_fault(meta: Any) -> str:
-    """What is wrong with an object's metadata, "" if nothing is. Null is every type's zero value; whole numbers are
-    integers however they are written, since Go writes metadata anew before it reads it into a struct."""
-    if isinstance(meta, dict):
-        meta = with_integers(meta, OBJECT_META)
-    return struct_fault(meta, OBJECT_META, "v1.ObjectMeta")
+Fault = Callable[[Any], str]
+"""What keeps a value from being decoded into a Go type, "" if nothing does."""
+Faults = Mapping[type, Fault]
+"""By the type of the value; nothing is wrong with one of another type."""
 
 
-def delete_options_fault(body: Object) -> str:
-    """What is wrong with a DeleteOptions body, "" if nothing is."""
-    return struct_fault(body, _DELETE_OPTIONS, "v1.DeleteOptions")
+def go_struct(schema: Object, go_type: str) -> Fault:
+    """Of values for the Go struct that `schema` describes."""
+    faults = _faults(schema, "", "", go_type)
+    return lambda value: _fault(value, faults)
 
 
-def struct_fault(value: Any, schema: Object, go_type: str) -> str:
-    """What keeps a value from being decoded into a Go struct that `schema` describes, "" if nothing does."""
-    return _fault(value, schema, "", "", go_type)
+def _fault(value: Any, faults: Faults) -> str:
+    find = faults.get(type(value))
+    return find(value) if find else ""
 
 
-def _fault(value: Any, schema: Object, struct: str, path: str, go_type: str) -> str:
-    """The first fault below `path`, which is a field of `struct`."""
-    if value is None or schema.get(PRESERVE):
-        return ""
-    if type_of(value) != schema["type"] or _overflows(value, schema):
-        where = f"struct field {struct}.{path}" if path else "value"
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and schema["type"] == "integer"
+def _faults(schema: Object, struct: str, path: str, go_type: str) -> Faults:
+    """Of values at `path`, which is a field of `struct`. Null is every type's zero value."""
+    if schema.get(PRESERVE):
+        return {}
+    wrong = _wrong_type(schema, struct, path, go_type)
+    made = {kind: wrong for kind, name in TYPES.items() if name not in (schema["type"], "null")}
+    match schema["type"]:
+        case "string" if schema.get("format") == "date-time":
+            made[str] = time_fault
+        case "integer":
+            limit = 2 ** (31 if schema.get("format") == "int32" else 63)
+            made[int] = lambda value: "" if -limit <= value < limit else wrong(value)
+        case "array":
+            made[list] = _first_of(_faults(schema["items"], struct, path, go_type.removeprefix("[]")), list)
+        case "object" if "additionalProperties" in schema:
+            made[dict] = _first_of(_faults(schema["additionalProperties"], struct, path, "string"), dict.values)
+        case "object":
+            made[dict] = _member_fault(schema["properties"], path, go_type)
+    return made
+
+
+def _wrong_type(schema: Object, struct: str, path: str, go_type: str) -> Fault:
+    where = f"struct field {struct}.{path}" if path else "value"
+
+    def fault(value: Any) -> str:
+        is_number = type(value) in (int, float) and schema["type"] == "integer"
         shown = f"number {value}" if is_number else type_name(value)
         return f"json: cannot unmarshal {shown} into Go {where} of type {go_type}"
-    if schema.get("format") == "date-time":
-        return time_fault(value)
-    if isinstance(value, list):
-        item_type = go_type.removeprefix("[]")
-        return next(filter(None, (_fault(item, schema["items"], struct, path, item_type) for item in value)), "")
-    return _member_fault(value, schema, struct, path, go_type) if isinstance(value, dict) else ""
+
+    return fault
 
 
-def _overflows(value: Any, schema: Object) -> bool:
-    return schema.get("format") == "int32" and not -(2**31) <= value < 2**31
+def _first_of(faults: Faults, parts: Callable[[Any], Iterable[Any]]) -> Fault:
+    def fault(value: Any) -> str:
+        for part in parts(value):
+            if found := _fault(part, faults):
+                return found
+        return ""
+
+    return fault
 
 
-def _member_fault(value: Object, schema: Object, struct: str, path: str, go_type: str) -> str:
-    if "additionalProperties" in schema:
-        rest = schema["additionalProperties"]
-        return next(filter(None, (_fault(member, rest, struct, path, "string") for member in value.values())), "")
+def _member_fault(properties: Mapping[str, Object], path: str, go_type: str) -> Fault:
+    """The first fault in the order of the struct's fields."""
     struct = go_type.removeprefix("v1.")
-    for key, child in schema["properties"].items():
-        if value.get(key) is None:
-            continue
-        go_type = _GO_FIELDS.get((struct, key)) or _go_type(child)
-        fault = _fault(value[key], child, struct, f"{path}.{key}" if path else key, go_type)
-        if fault:
-            return fault
-    return ""
+    members = {
+        key: _faults(child, struct, f"{path}.{key}" if path else key, _GO_FIELDS.get((struct, key)) or _go_type(child))
+        for key, child in properties.items()
+    }
+
+    def fault(value: Object) -> str:
+        for key, faults in members.items():
+            find = faults.get(type(value.get(key)))
+            if find and (found := find(value[key])):
+                return found
+        return ""
+
+    return fault
+
+
+delete_options_fault = go_struct(_DELETE_OPTIONS, "v1.DeleteOptions")
+_object_meta_fault = go_struct(OBJECT_META, "v1.ObjectMeta")
+
+
+def meta_fault(meta: Any) -> str:
+    """What is wrong with an object's metadata, "" if nothing is. Whole numbers are integers however they are written,
+    since Go writes metadata anew before it reads it into a struct."""
+    return _object_meta_fault(meta) and _object_meta_fault(with_integers(meta, OBJECT_META))

@@ -15,7 +15,7 @@ from apiserver.machinery import codec, errors, managedfields, strategy
 from apiserver.machinery.apply import apply
 from apiserver.machinery.errors import APIError, Object
 from apiserver.machinery.kind import Kind
-from apiserver.machinery.schema import apply_defaults, with_integers
+from apiserver.machinery.pruning import defaulted, with_integers
 from apiserver.machinery.strategy import DeleteOptions
 from apiserver.registry.item import Item, WatchBatch, WatchEvent, at_revision, item_of, watch_batch
 from apiserver.registry.listing import read_page
@@ -204,7 +204,7 @@ class Store:
     def _merge(
         self, live: Object | None, namespace: str, name: str, config: Object, options: WriteOptions, subresource: str
     ) -> Object:
-        new = apply(
+        applied = apply(
             live,
             with_integers(config, self.kind.schema),
             kind_name=self.kind.kind,
@@ -212,9 +212,9 @@ class Store:
             write=self.write(options, subresource),
             force=options.force,
         )
-        new["metadata"] = codec.coerced_meta(new["metadata"], [])
-        apply_defaults(new, self.kind.schema)
-        uid = new["metadata"].get("uid")
+        meta = codec.coerced_meta(applied["metadata"], [])
+        new: Object = defaulted({**applied, "metadata": meta}, self.kind.schema)
+        uid = meta.get("uid")
         if live is None and uid:
             text = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
             raise errors.Conflict.of(self.kind.resource, name, text)

@@ -18,16 +18,9 @@ from apiserver.machinery.meta import (
     int64,
     timestamp,
 )
-from apiserver.machinery.schema import (
-    PRESERVE,
-    SCHEMALESS,
-    apply_defaults,
-    from_model,
-    prune,
-    schema_of,
-    validate,
-    validate_model,
-)
+from apiserver.machinery.pruning import defaulted, prune
+from apiserver.machinery.schema import PRESERVE, SCHEMALESS, from_model, schema_of
+from apiserver.machinery.schemacheck import validate, validate_model
 
 
 class Color(StrEnum):
@@ -121,8 +114,8 @@ def test_defaults_have_no_nulls() -> None:
 
 def test_numbers_or_names() -> None:
     """int-or-string takes both, and says so of whatever else."""
-    assert not list(validate({"port": 80}, {"properties": MARKED}))
-    assert not list(validate({"port": "http"}, {"properties": MARKED}))
+    assert not validate({"port": 80}, {"properties": MARKED})
+    assert not validate({"port": "http"}, {"properties": MARKED})
     (fault,) = validate({"port": True}, {"properties": MARKED})
     assert str(fault) == 'port: Invalid value: "boolean": port in body must be of type integer,string: "boolean"'
 
@@ -136,9 +129,8 @@ def test_whole_numbers_everywhere() -> None:
 
 def test_null_gets_the_default() -> None:
     """Unless null is a value there."""
-    value: Object = {"a": None, "b": None}
-    apply_defaults(value, {"properties": {"a": {"default": 1}, "b": {"default": 1, "nullable": True}}})
-    assert value == {"a": 1, "b": None}
+    schema = {"properties": {"a": {"default": 1}, "b": {"default": 1, "nullable": True}}}
+    assert defaulted({"a": None, "b": None}, schema) == {"a": 1, "b": None}
 
 
 def test_exclusive_bounds() -> None:
@@ -281,15 +273,26 @@ def test_whole_numbers(sent: float, kept: float) -> None:
     assert (made, type(made)) == (kept, type(kept))
 
 
-def test_prune_copies() -> None:
-    """What comes out shares nothing that could be changed with what went in."""
-    spec: Object = {"free": {"deep": [1]}, "tags": ["a"], "nested": {"x": 1}}
+def test_prune_changes_nothing() -> None:
+    """What went in stays as it is; what need not change is shared."""
+    spec: Object = {"free": {"deep": [1.0]}, "tags": ["a"], "nested": {"x": None}, "list": [{"k": "a"}, {"q": 1}]}
     made = pruned(spec)[0]
-    made["free"]["deep"].append(2)
-    made["tags"].append("b")
-    made["nested"]["x"] = 2
 
-    assert spec == {"free": {"deep": [1]}, "tags": ["a"], "nested": {"x": 1}}
+    assert made == {"free": {"deep": [1]}, "tags": ["a"], "nested": {}, "list": [{"k": "a"}, {}]}
+    assert spec == {"free": {"deep": [1.0]}, "tags": ["a"], "nested": {"x": None}, "list": [{"k": "a"}, {"q": 1}]}
+    assert made["tags"] is spec["tags"]
+    assert made["list"][0] is spec["list"][0]
+    assert pruned(made)[0] is made
+
+
+def test_defaults_change_nothing() -> None:
+    """What went in stays as it is; what lacks nothing is shared."""
+    spec: Object = {"nuldef": "x", "nested": {}, "tags": ["a"]}
+    made = with_defaults(spec)
+
+    assert (made["nested"], spec["nested"]) == ({"x": 3}, {})
+    assert made["tags"] is spec["tags"]
+    assert with_defaults(made) is made
 
 
 def test_prune_without_schema_keeps_everything() -> None:
@@ -300,19 +303,19 @@ def test_prune_without_schema_keeps_everything() -> None:
     assert unknown == []
 
 
-def defaulted(spec: Object) -> Object:
-    apply_defaults({"spec": spec}, WHOLE)
-    return spec
+def with_defaults(spec: Object) -> Object:
+    made: Object = defaulted({"spec": spec}, WHOLE)["spec"]
+    return made
 
 
 def test_defaults() -> None:
     """Absent fields get their default, also inside a default."""
-    assert defaulted({"enum": "a"}) == {"enum": "a", "nuldef": "d", "nested": {"x": 3}}
+    assert with_defaults({"enum": "a"}) == {"enum": "a", "nuldef": "d", "nested": {"x": 3}}
 
 
 def test_defaults_keep_what_is_there() -> None:
     """A value that was given stays."""
-    assert defaulted({"nuldef": "x", "nested": {"x": 0}}) == {"nuldef": "x", "nested": {"x": 0}}
+    assert with_defaults({"nuldef": "x", "nested": {"x": 0}}) == {"nuldef": "x", "nested": {"x": 0}}
 
 
 def test_defaults_in_lists_and_maps() -> None:
@@ -327,14 +330,13 @@ def test_defaults_in_lists_and_maps() -> None:
         },
     }
     value: Object = {"list": [{}, {"x": 2}], "map": {"a": {}}}
-    apply_defaults(value, schema)
 
-    assert value == {"list": [{"x": 1}, {"x": 2}], "map": {"a": {"x": 1}}}
+    assert defaulted(value, schema) == {"list": [{"x": 1}, {"x": 2}], "map": {"a": {"x": 1}}}
 
 
 def test_default_values_are_not_shared() -> None:
     """Each object gets a default of its own."""
-    first, second = defaulted({}), defaulted({})
+    first, second = with_defaults({}), with_defaults({})
     first["nested"]["x"] = 9
 
     assert second["nested"] == {"x": 3}
@@ -365,7 +367,7 @@ class Windows(BaseModel):
 
 
 def faults_of(value: Object) -> list[FieldError]:
-    return list(validate_model(value, Windows, "spec"))
+    return validate_model(value, Windows, "spec")
 
 
 def test_validate_model() -> None:
