@@ -145,7 +145,7 @@ class Cacher:
 
     async def current_revision(self) -> int:
         """As of the storage, shared as rule 2 says."""
-        return await self._ask_revision()
+        return _revision(await self._ask_revision())
 
     async def request_progress(self) -> None:
         await self._be_fresh(None)
@@ -167,7 +167,7 @@ class Cacher:
         if not_older_than == 0:
             raise Unavailable("the storage has not been listed yet")
         until = asyncio.get_running_loop().time() + FRESHNESS_DEADLINE
-        revision = not_older_than or await self._ask_revision()
+        revision = not_older_than or _revision(await self._ask_revision())
         if revision <= self._revision:
             return
         try:
@@ -178,7 +178,7 @@ class Cacher:
                 raise FutureRevision(not_older_than, self._revision) from None
             raise Unavailable(f"the watch cache is behind the storage, at revision {self._revision}") from None
 
-    async def _ask_revision(self) -> int:
+    def _ask_revision(self) -> asyncio.Future[int | StorageError]:
         """The storage's current revision, by a question sent after this call, within FRESHNESS_DEADLINE."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[int | StorageError] = loop.create_future()
@@ -188,10 +188,7 @@ class Cacher:
             silence = Unavailable("the storage has not said its revision")
             self._patience = loop.call_later(FRESHNESS_DEADLINE, _tell, self._asking, silence)
             self._asks.set()
-        revision = await answer
-        if isinstance(revision, StorageError):
-            raise revision
-        return revision
+        return answer
 
     async def _reach(self, revision: int) -> None:
         """Returns when memory is at `revision`."""
@@ -310,6 +307,12 @@ class Cacher:
             await asyncio.sleep(PROGRESS_INTERVAL)
             if self._revision > self._announced:
                 self._announce()
+
+
+def _revision(answer: int | StorageError) -> int:
+    if isinstance(answer, StorageError):
+        raise answer
+    return answer
 
 
 def _tell(asking: list[asyncio.Future[int | StorageError]], answer: int | StorageError) -> None:

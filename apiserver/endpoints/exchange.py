@@ -94,22 +94,21 @@ class Exchange:
         if texts:
             self.warnings[:] = dict.fromkeys((*self.warnings, *texts))
 
-    @property
-    def _pretty(self) -> bool:
-        wanted = self.info.query.get("pretty")
-        return self.format.pretty or wants_pretty(wanted, self.header(b"user-agent"))
+    def _pretty(self, chosen: Format) -> bool:
+        return chosen.pretty or wants_pretty(self.info.query.get("pretty"), self.header(b"user-agent"))
 
     async def reply(self, code: int, data: bytes) -> None:
         """Sends JSON bytes in the format that was asked for."""
-        if len(data) <= _LARGE and self.format.media_type == JSON and not self._pretty:
-            await send_bytes(self.send, code, data + b"\n", self._answer_headers)
+        chosen = self.format
+        if len(data) <= _LARGE and chosen.media_type == JSON and not self._pretty(chosen):
+            await send_bytes(self.send, code, data + b"\n", [chosen.header, *warning_headers(self.warnings)])
         else:
             await self.reply_pieces(code, [Piece(data)])
 
     async def reply_pieces(self, code: int, pieces: Sequence[Piece]) -> None:
         """Sends JSON in the format that was asked for: as it is, or compressed, it is made of the pieces' own bytes."""
         pieces = await self._formatted(pieces)
-        headers = self._answer_headers
+        headers: Headers = [self.format.header, *warning_headers(self.warnings)]
         parts = [piece.data for piece in pieces]
         if sum(map(len, parts)) > _GZIP_FROM and self._accepts_gzip:
             await _deflate(pieces)
@@ -117,14 +116,10 @@ class Exchange:
             headers = [*headers, (b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
         await send_parts(self.send, code, parts, headers)
 
-    @property
-    def _answer_headers(self) -> Headers:
-        return [(b"content-type", self.format.media_type.encode()), *warning_headers(self.warnings)]
-
     async def _formatted(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
         if self.format.media_type == YAML:
             return [Piece(await off_loop(to_yaml, _joined(pieces)))]
-        if self._pretty:
+        if self._pretty(self.format):
             return [Piece(await off_loop(indent, _joined(pieces)))]
         return [*pieces, _NEWLINE]
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from apiserver.endpoints import patching, representation, scale
 from apiserver.endpoints.exchange import Exchange, off_loop, success_status
+from apiserver.http.negotiation import Format
 from apiserver.machinery import codec, errors, strategy
 from apiserver.machinery.authorization import AuthorizationError, forbidden
 from apiserver.machinery.codec import Decoded, NotAnObject
@@ -54,11 +55,12 @@ async def get(store: Store, exchange: Exchange) -> None:
     chosen = exchange.format
     check_get(info.query)
     item = await store.get(info.namespace, info.name, first(info.query, "resourceVersion"))
-    await reply_item(store, exchange, 200, item, chosen.target)
+    await reply_item(store, exchange, 200, item, chosen)
 
 
-async def reply_item(store: Store, exchange: Exchange, code: int, item: Item, target: str = "") -> None:
-    await exchange.reply(code, representation.one(store.kind, item, exchange.format, exchange.include_object))
+async def reply_item(store: Store, exchange: Exchange, code: int, item: Item, chosen: Format) -> None:
+    data = item.wire if not chosen.target else representation.one(store.kind, item, chosen, exchange.include_object)
+    await exchange.reply(code, data)
 
 
 async def list_(store: Store, exchange: Exchange) -> None:
@@ -78,7 +80,7 @@ async def create(store: Store, exchange: Exchange) -> None:
     exchange.warn(*codec.dedup_owners(obj["metadata"], codec.REPEATED_OWNERS))
     item = await store.create(obj, _to_store(exchange, options))
     exchange.warn(*finalizer_warnings(item.meta, {}))
-    await reply_item(store, exchange, 201, item, chosen.target)
+    await reply_item(store, exchange, 201, item, chosen)
 
 
 async def update(store: Store, exchange: Exchange) -> None:
@@ -102,7 +104,7 @@ async def update(store: Store, exchange: Exchange) -> None:
 
     item = await store.update(info.namespace, info.name, swap, _to_store(exchange, options), info.subresource)
     exchange.warn(*finalizer_warnings(item.meta, before))
-    await reply_item(store, exchange, 200, item, chosen.target)
+    await reply_item(store, exchange, 200, item, chosen)
 
 
 async def patch_(store: Store, exchange: Exchange) -> None:
@@ -116,7 +118,7 @@ async def patch_(store: Store, exchange: Exchange) -> None:
     else:
         item, before = await _patched(store, exchange, media_type, body, options)
     exchange.warn(*finalizer_warnings(item.meta, before or {}))
-    await reply_item(store, exchange, 201 if before is None else 200, item, chosen.target)
+    await reply_item(store, exchange, 201 if before is None else 200, item, chosen)
 
 
 async def _patched(
@@ -167,7 +169,7 @@ async def delete(store: Store, exchange: Exchange) -> None:
     options = await _delete_options(exchange)
     item, gone = await store.delete(info.namespace, info.name, options)
     if not gone:
-        await reply_item(store, exchange, 202 if options.orphan_dependents is False else 200, item, chosen.target)
+        await reply_item(store, exchange, 202 if options.orphan_dependents is False else 200, item, chosen)
         return
     kind, meta = store.kind, item.meta
     details = {"name": info.name, "group": kind.group, "kind": kind.plural, "uid": meta["uid"]}

@@ -36,12 +36,12 @@ class ResourceRouter:
         self._routes, self._rest = routes, rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and is_broken(scope.get("raw_path", b"")):
+        if is_broken(scope.get("raw_path", b"")):
             # As Go's HTTP server, which shows such a request to nobody.
             await send_bytes(send, 400, b"400 Bad Request", [TEXT, (b"connection", b"close")])
             return
-        info: RequestInfo | None = scope["state"].get("info") if scope["type"] == "http" else None
-        if info is None or not info.is_resource:
+        info: RequestInfo = scope["state"]["info"]
+        if not info.is_resource:
             await self._rest(scope, receive, send)
             return
         route = self._routes.get((info.group, info.version, info.resource))

@@ -73,10 +73,8 @@ class FrontProxy:
         # The same few users come again and again.
         self._named = lru_cache(_REMEMBERED)(self._read)
 
-    def user(self, der: bytes | None, headers: Headers) -> User | None:
+    def user(self, der: bytes, headers: Headers) -> User | None:
         """The user that a proxy with this certificate names, None when it is silent. Raises _Refused."""
-        if der is None:
-            return None
         checked = self._authorities.check(der)
         if checked.error:
             raise _Refused(checked.error)
@@ -173,7 +171,9 @@ class Authenticator:
     async def authenticate(self, der: bytes | None, identity: Headers, authorization: bytes = b"") -> User:
         """Raises Unauthorized."""
         faults: list[str] = []
-        user = self._from_proxy(der, identity, faults) or self._from_certificate(der, faults)
+        user = None
+        if der is not None:
+            user = self._from_proxy(der, identity, faults) or self._from_certificate(der, faults)
         if user is None and authorization and (token := bearer_token(authorization)):
             user = await self._from_token(token, faults)
         if user is None and faults:
@@ -181,7 +181,7 @@ class Authenticator:
             raise Unauthorized
         return ANONYMOUS if user is None else with_group(user)
 
-    def _from_proxy(self, der: bytes | None, identity: Headers, faults: list[str]) -> User | None:
+    def _from_proxy(self, der: bytes, identity: Headers, faults: list[str]) -> User | None:
         if self._proxy is None:
             return None
         try:
@@ -190,8 +190,8 @@ class Authenticator:
             faults.append(str(fault))
             return None
 
-    def _from_certificate(self, der: bytes | None, faults: list[str]) -> User | None:
-        if self._clients is None or der is None:
+    def _from_certificate(self, der: bytes, faults: list[str]) -> User | None:
+        if self._clients is None:
             return None
         checked = self._clients.check(der)
         if checked.error:
@@ -240,24 +240,23 @@ class Authenticate:
     the state as "impersonate"."""
 
     def __init__(self, app: Application, authenticator: Authenticator, metrics: Metrics) -> None:
-        self._app, self._authenticator, self._metrics = app, authenticator, metrics
+        self._app, self._authenticator = app, authenticator
+        self._succeeded, self._failed = (metrics.authentication.counter((result,)) for result in ("success", "failure"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         others, identity, authorization = self._authenticator.split(scope["headers"])
         scope["headers"] = others
         der = scope.get("extensions", _NO_TLS).get("tls", {}).get("client_cert_der")
         try:
             user = await self._authenticator.authenticate(der, identity, authorization)
         except Unauthorized as error:
-            self._metrics.authentication.add(("failure",))
+            self._failed.value += 1
             await send_status(send, error, format_of(scope))
             return
-        self._metrics.authentication.add(("success",))
-        scope["state"]["user"] = user
+        self._succeeded.value += 1
+        state = scope["state"]
+        state["user"] = user
         if user is ANONYMOUS and authorization and has_extra_space(authorization):
             send = _warning(send)
-        scope["state"]["impersonate"] = [header for header in identity if header[0].startswith(IMPERSONATE)]
+        state["impersonate"] = identity and [header for header in identity if header[0].startswith(IMPERSONATE)]
         await self._app(scope, receive, send)

@@ -172,35 +172,36 @@ class Authorize:
     be somebody else, and may, is so from here on, and "impersonated_by" names the one who asked."""
 
     def __init__(self, app: Application, authorizer: Authorizer, metrics: Metrics) -> None:
-        self._app, self._authorizer, self._metrics = app, authorizer, metrics
+        self._app, self._authorizer = app, authorizer
+        self._allowed, self._denied, self._failed = (
+            metrics.authorization.counter((result,)) for result in ("allowed", "denied", "error")
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+        state = scope["state"]
         try:
-            await self._authorize(scope["state"])
+            if state["impersonate"]:
+                await self._assume(state)
+            decision = await self._authorizer(state["user"], state["info"])
+            if not decision.allowed:
+                raise forbidden(state["user"], state["info"], decision.reason)
         except AuthorizationError as error:
-            self._metrics.authorization.add(("error",))
+            self._failed.value += 1
             await send_text(send, 500, _internal_error(scope, error))
         except APIError as error:
-            self._metrics.authorization.add(("denied",))
+            self._denied.value += 1
             await send_status(send, error, format_of(scope), [NOSNIFF])
         else:
-            self._metrics.authorization.add(("allowed",))
-            scope["state"]["authorize"] = self._authorizer
+            self._allowed.value += 1
+            state["authorize"] = self._authorizer
             await self._app(scope, receive, send)
 
-    async def _authorize(self, state: dict[str, Any]) -> None:
+    async def _assume(self, state: dict[str, Any]) -> None:
         """Raises BadRequest, Forbidden, AuthorizationError."""
-        if state["impersonate"]:
-            asking = state["user"]
-            user = await assumed(self._authorizer, asking, state["impersonate"], state["info"])
-            if user is not asking:
-                state["user"], state["impersonated_by"] = user, asking.name
-        decision = await self._authorizer(state["user"], state["info"])
-        if not decision.allowed:
-            raise forbidden(state["user"], state["info"], decision.reason)
+        asking = state["user"]
+        user = await assumed(self._authorizer, asking, state["impersonate"], state["info"])
+        if user is not asking:
+            state["user"], state["impersonated_by"] = user, asking.name
 
 
 def _internal_error(scope: Scope, error: AuthorizationError) -> str:

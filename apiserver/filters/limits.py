@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from apiserver.filters.authorization import ALWAYS_ALLOWED_PATHS, MASTERS
-from apiserver.http.asgi import Application, Message, Receive, Scope, Send
+from apiserver.http.asgi import Application, Receive, Scope, Send
 from apiserver.http.metrics import Metrics
 from apiserver.http.respond import format_of, send_bytes, send_status, send_text
 from apiserver.machinery.duration import parse_duration
@@ -48,17 +48,13 @@ def time_allowed(info: RequestInfo, longest: float) -> float:
 class _Timed:
     """One request's time: the part of asyncio.timeout that each request needs, at a fifth of its cost.
 
-    `started`: the answer has begun. `expired`: the task was cancelled by us."""
+    `expired`: the task was cancelled by us."""
 
-    __slots__ = ("_cancelling", "_send", "_task", "expired", "started")
+    __slots__ = ("_cancelling", "_task", "expired")
 
-    def __init__(self, task: asyncio.Task[Any], send: Send) -> None:
-        self._task, self._send, self._cancelling = task, send, task.cancelling()
-        self.started = self.expired = False
-
-    async def send(self, message: Message) -> None:
-        self.started = True
-        await self._send(message)
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self._task, self._cancelling = task, task.cancelling()
+        self.expired = False
 
     def expire(self) -> None:
         self.expired = True
@@ -70,16 +66,17 @@ class _Timed:
 
 
 class Deadline:
-    """Answers 504 for a request that takes longer than `longest` seconds; one that was being answered is cut off."""
+    """Answers 504 for a request that takes longer than `longest` seconds; one that was being answered is cut off. Needs
+    the scope's state of Observe."""
 
     def __init__(self, app: Application, longest: float = 60.0) -> None:
         self._app, self._longest = app, longest
         self._timers = Timers(longest)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        info: RequestInfo | None = scope["state"]["info"] if scope["type"] == "http" else None
+        info: RequestInfo = scope["state"]["info"]
         task = asyncio.current_task()
-        if info is None or task is None or info.is_watch:
+        if task is None or info.is_watch:
             await self._app(scope, receive, send)
             return
         try:
@@ -87,16 +84,17 @@ class Deadline:
         except BadRequest as error:
             await send_status(send, error, format_of(scope))
             return
-        timed = _Timed(task, send)
+        timed = _Timed(task)
         cancel = self._schedule(timed.expire, seconds)
         try:
-            await self._app(scope, receive, timed.send)
+            await self._app(scope, receive, send)
             # A handler that went on all the same must not leave a cancellation to its callers.
-            timed.only_expired()
+            if timed.expired:
+                timed.only_expired()
         except asyncio.CancelledError:
             if not timed.only_expired():
                 raise
-            if not timed.started:
+            if not scope["state"]["answer"].code:
                 await send_bytes(send, 504, _TIMEOUT_BODY, [_SNIFFED])
         finally:
             cancel()
@@ -123,8 +121,8 @@ class InFlight:
         metrics.track_inflight(MUTATING, lambda: self.running[MUTATING])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        info: RequestInfo | None = scope["state"]["info"] if scope["type"] == "http" else None
-        if info is None or info.is_watch or info.path in ALWAYS_ALLOWED_PATHS:
+        info: RequestInfo = scope["state"]["info"]
+        if info.is_watch or info.path in ALWAYS_ALLOWED_PATHS:
             await self._app(scope, receive, send)
             return
         kind = READ_ONLY if info.verb in _NON_MUTATING_VERBS else MUTATING

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from apiserver.http.asgi import Application, Message, Receive, Scope, Send
+from apiserver.http.asgi import Application, Headers, Message, Receive, Scope, Send
 from apiserver.http.drain import Drain
 from apiserver.http.metrics import Metrics
 from apiserver.http.respond import send_text
@@ -58,13 +58,13 @@ class AccessLines:
             self._lines.clear()
 
 
-class _Answer:
-    """Passes an answer on with the universal headers, and notes its code and size."""
+class Answer:
+    """Passes an answer on with the universal headers, and notes its code (0: it has not begun) and size."""
 
-    __slots__ = ("_audit_id", "_close", "_send", "code", "size")
+    __slots__ = ("_close", "_send", "audit_id", "code", "size")
 
-    def __init__(self, send: Send, audit_id: bytes, close: bool) -> None:
-        self._send, self._audit_id, self._close = send, audit_id, close
+    def __init__(self, send: Send, audit_id: str, close: bool) -> None:
+        self._send, self.audit_id, self._close = send, audit_id, close
         self.code = self.size = 0
 
     async def send(self, message: Message) -> None:
@@ -72,15 +72,12 @@ class _Answer:
             self.size += len(message.get("body", b""))
         elif message["type"] == "http.response.start":
             self.code = message["status"]
-            message["headers"] = self._complete(list(message.get("headers", ())))
+            message["headers"] = self._complete(message.get("headers", ()))
         await self._send(message)
 
-    def _complete(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        headers.append((b"audit-id", self._audit_id))
-        for name, _ in headers:
-            if name == b"cache-control":
-                break
-        else:
+    def _complete(self, given: Headers) -> list[tuple[bytes, bytes]]:
+        headers = [*given, (b"audit-id", self.audit_id.encode("latin-1"))]
+        if b"cache-control" not in dict(headers):
             headers.append(_NO_CACHE)
         if self._close:
             headers.append(_CLOSE)
@@ -88,7 +85,7 @@ class _Answer:
 
 
 class Observe:
-    """Puts "info", "audit_id" and "warnings" into the scope's state. `drain` is told of every request; `log` of each
+    """Puts "info", "answer" and "warnings" into the scope's state. `drain` is told of every request; `log` of each
     when it has ended (default: AccessLines)."""
 
     def __init__(self, app: Application, metrics: Metrics, drain: Drain, log: AccessLog | None = None) -> None:
@@ -97,42 +94,35 @@ class Observe:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            if scope["type"] == "lifespan":
-                await self._app(scope, receive, send)
             return
         started = time.time()
         headers = dict(scope["headers"])
         info = parse_request(scope["method"], scope["path"], scope["query_string"])
-        audit_id = _audit_id(headers)
-        scope.setdefault("state", {}).update(info=info, audit_id=audit_id, warnings=[])
-        labels = self._metrics.labels(info, _is_apply(info, headers))
-        answer = _Answer(send, audit_id.encode("latin-1"), self._drain.shutting_down.is_set())
+        answer = Answer(send, _audit_id(headers), self._drain.shutting_down.is_set())
+        state = scope.setdefault("state", {})
+        state["info"], state["answer"], state["warnings"] = info, answer, []
+        labels = self._metrics.labels(info, info.verb == "patch" and _is_apply(headers))
         self._drain.enter()
         if info.is_watch:
             self._metrics.longrunning(labels, 1)
         try:
-            await self._guarded(scope, receive, answer)
+            await self._app(scope, receive, answer.send)
+        except Exception:
+            # A begun answer is cut off by returning.
+            logger.exception("panic in %s %s, audit id %s", info.method, info.path, answer.audit_id)
+            if not answer.code:
+                await send_text(answer.send, 500, PANIC)
         finally:
             self._drain.leave()
             if info.is_watch:
                 self._metrics.longrunning(labels, -1)
             seconds = max(0.0, time.time() - started)
             self._metrics.finished(labels, answer.code, seconds, answer.size)
-            self._log(_entry(scope, headers.get(b"user-agent", b""), answer.code, started, seconds))
-
-    async def _guarded(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
-        """What a handler did not expect is logged and answered with 500; a begun answer is cut off by returning."""
-        try:
-            await self._app(scope, receive, answer.send)
-        except Exception:
-            info: RequestInfo = scope["state"]["info"]
-            logger.exception("panic in %s %s, audit id %s", info.method, info.path, scope["state"]["audit_id"])
-            if not answer.code:
-                await send_text(answer.send, 500, PANIC)
+            self._log(_entry(scope, headers.get(b"user-agent", b""), started, seconds))
 
 
-def _is_apply(info: RequestInfo, headers: dict[bytes, bytes]) -> bool:
-    return info.verb == "patch" and headers.get(b"content-type", b"").startswith(_APPLY)
+def _is_apply(headers: dict[bytes, bytes]) -> bool:
+    return headers.get(b"content-type", b"").startswith(_APPLY)
 
 
 def _audit_id(headers: dict[bytes, bytes]) -> str:
@@ -147,15 +137,16 @@ def _random_uuid() -> str:
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
 
-def _entry(scope: Scope, user_agent: bytes, code: int, started: float, seconds: float) -> dict[str, Any]:
+def _entry(scope: Scope, user_agent: bytes, started: float, seconds: float) -> dict[str, Any]:
     """A line of the access log. No query: selectors and tokens stand there. No headers but the user agent."""
     state = scope["state"]
     info: RequestInfo = state["info"]
+    answer: Answer = state["answer"]
     user: User = state.get("user", ANONYMOUS)
     client = scope.get("client")
     return {
         "time": datetime.fromtimestamp(started, UTC),
-        "audit_id": state["audit_id"][:_LONGEST_LOGGED_ID],
+        "audit_id": answer.audit_id[:_LONGEST_LOGGED_ID],
         "user": user.name,
         "impersonated_by": state.get("impersonated_by", ""),
         "verb": info.verb,
@@ -166,7 +157,7 @@ def _entry(scope: Scope, user_agent: bytes, code: int, started: float, seconds: 
         "subresource": info.subresource,
         "namespace": info.namespace[:_LONGEST_LOGGED],
         "name": info.name[:_LONGEST_LOGGED],
-        "code": code,
+        "code": answer.code,
         "latency_ms": round(seconds * 1000, 3),
         "user_agent": user_agent[:_LONGEST_LOGGED].decode("latin-1"),
         "source_ip": client[0] if client else "",

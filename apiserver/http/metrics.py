@@ -77,10 +77,23 @@ class Tally(Collector):
         yield metric
 
 
-class Distribution(Collector):
-    """A histogram. The library's own takes several locks for each observation.
+class Histogram:
+    """One of a Distribution's. `counts`: how many observations fell into each bucket (the last: above all)."""
 
-    `_children`: by label values, how many observations fell into each bucket (the last: above all), and their sum."""
+    __slots__ = ("_buckets", "counts", "total")
+
+    def __init__(self, buckets: Sequence[float]) -> None:
+        self._buckets = buckets
+        self.counts = [0] * (len(buckets) + 1)
+        self.total = 0.0
+
+    def observe(self, amount: float) -> None:
+        self.counts[bisect_left(self._buckets, amount)] += 1
+        self.total += amount
+
+
+class Distribution(Collector):
+    """Histograms by label values. The library's own takes several locks for each observation."""
 
     def __init__(
         self,
@@ -92,22 +105,36 @@ class Distribution(Collector):
     ) -> None:
         self._name, self._documentation, self._labels = name, documentation, labels
         self._buckets = tuple(buckets)
-        self._children: dict[Labels, tuple[list[int], list[float]]] = {}
+        self._histograms: dict[Labels, Histogram] = {}
         registry.register(self)
 
+    def histogram(self, values: Labels) -> Histogram:
+        """The one with these label values."""
+        histogram = self._histograms.get(values)
+        if histogram is None:
+            histogram = self._histograms[values] = Histogram(self._buckets)
+        return histogram
+
     def observe(self, values: Labels, amount: float) -> None:
-        child = self._children.get(values)
-        if child is None:
-            child = self._children[values] = ([0] * (len(self._buckets) + 1), [0.0])
-        child[0][bisect_left(self._buckets, amount)] += 1
-        child[1][0] += amount
+        self.histogram(values).observe(amount)
 
     def collect(self) -> Iterator[Metric]:
         family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
         bounds = [*map(floatToGoString, self._buckets), "+Inf"]
-        for values, (counts, total) in list(self._children.items()):
-            family.add_metric(values, list(zip(bounds, accumulate(counts), strict=True)), total[0])
+        for values, histogram in list(self._histograms.items()):
+            buckets = list(zip(bounds, accumulate(histogram.counts), strict=True))
+            family.add_metric(values, buckets, histogram.total)
         yield family
+
+
+class _Series:
+    """The instruments of requests with the same label values. `counters`: by the answer's code."""
+
+    __slots__ = ("counters", "duration", "size")
+
+    def __init__(self, duration: Histogram, size: Histogram | None) -> None:
+        self.counters: dict[int, Counter] = {}
+        self.duration, self.size = duration, size
 
 
 class Metrics:
@@ -117,6 +144,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._served = frozenset(served)
+        self._series: dict[Labels, _Series] = {}
         self._counts: dict[str, Callable[[], float]] = {}
         self._requests = self._tally("apiserver_request_total", "Requests answered.", (*_REQUEST, "code"))
         self._durations = Distribution(
@@ -165,10 +193,20 @@ class Metrics:
 
     def finished(self, labels: Labels, code: int, seconds: float, size: int) -> None:
         """`size`: bytes of the answer's body."""
-        self._requests.add((*labels, str(code)))
-        self._durations.observe(labels, seconds)
-        if labels[0] in ("GET", "LIST"):
-            self._sizes.observe(labels[:1] + labels[2:], size)
+        series = self._series.get(labels)
+        if series is None:
+            series = self._series[labels] = self._series_of(labels)
+        counter = series.counters.get(code)
+        if counter is None:
+            counter = series.counters[code] = self._requests.counter((*labels, str(code)))
+        counter.value += 1
+        series.duration.observe(seconds)
+        if series.size is not None:
+            series.size.observe(size)
+
+    def _series_of(self, labels: Labels) -> _Series:
+        size = self._sizes.histogram(labels[:1] + labels[2:]) if labels[0] in ("GET", "LIST") else None
+        return _Series(self._durations.histogram(labels), size)
 
     def longrunning(self, labels: Labels, change: int) -> None:
         """`change`: 1 when a watch starts, -1 when it ends."""

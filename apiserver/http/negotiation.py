@@ -9,6 +9,7 @@ from apiserver.machinery.remember import remembered
 
 JSON, YAML = "application/json", "application/yaml"
 _ACCEPTED = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+_CONTENT_TYPES = {media_type: (b"content-type", media_type.encode()) for media_type in (JSON, YAML)}
 _STREAMS = "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"
 _CONVERSIONS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
 _CONVERSION = ("as", "g", "v")
@@ -31,6 +32,11 @@ class Format:
     pretty: bool = False
     target: str = ""
     version: str = "v1"
+
+    @property
+    def header(self) -> tuple[bytes, bytes]:
+        """Content-Type."""
+        return _CONTENT_TYPES[self.media_type]
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ async def send_status(send: Send, error: APIError, chosen: Format = Format(), he
     """`error` as a Status in the chosen format."""
     data = encoded(encode_ordered(error.to_status()), chosen)
     retry = [(b"retry-after", b"%d" % error.retry_after)] if error.retry_after else []
-    await send_bytes(send, error.code, data, [(b"content-type", chosen.media_type.encode()), *retry, *headers])
+    await send_bytes(send, error.code, data, [chosen.header, *retry, *headers])
 
 
 def encoded(data: bytes, chosen: Format) -> bytes:

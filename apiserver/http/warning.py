@@ -9,6 +9,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 def warning_headers(warnings: list[str]) -> list[tuple[bytes, bytes]]:
     """One header a text; a text with control characters has none."""
+    if not warnings:
+        return []
     headers = []
     for text in _shortened([text for text in warnings if not _CONTROL.search(text)]):
         quoted = text.replace("\\", "\\\\").replace('"', '\\"')

@@ -31,8 +31,8 @@ from apiserver.registry.selection import (
     position,
 )
 from apiserver.registry.stored import as_stored, to_stored
-from apiserver.registry.translation import translated, translated_continue, translated_watch
-from storage.interface import Batch, KeyValue, Page, RevisionConflict, Storage
+from apiserver.registry.translation import translate, translated, translated_continue, translated_watch
+from storage.interface import Batch, KeyValue, Page, RevisionConflict, Storage, StorageError
 
 Change = Callable[[Object], Object]
 AdmitCreate = Callable[[Object], Awaitable[None]]
@@ -92,8 +92,11 @@ class Store:
     async def get(self, namespace: str, name: str, resource_version: str = "") -> Item:
         """Raises NotFound; Plain for a resourceVersion that is no number."""
         oldest = parse_resource_version(resource_version, errors.Plain) if resource_version else None
-        with translated():
-            kv, _ = await self._storage.get(self._key(namespace, name), not_older_than=oldest)
+        key = self._key(namespace, name)
+        try:
+            kv, _ = await self._storage.get(key, not_older_than=oldest)
+        except StorageError as error:
+            raise translate(error) from error
         if kv is None:
             raise errors.NotFound.of(self.kind.resource, name)
         return item_of(kv)

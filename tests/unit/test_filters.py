@@ -12,6 +12,7 @@ from prometheus_client import generate_latest
 
 from apiserver.filters.limits import Deadline, InFlight, time_allowed
 from apiserver.filters.observe import AccessLines, Observe, access
+from apiserver.filters.observe import Answer as Noting
 from apiserver.http.asgi import Application, Message, Receive, Scope, Send
 from apiserver.http.body import read_body
 from apiserver.http.drain import Drain
@@ -248,10 +249,16 @@ async def test_drain() -> None:
 
 
 def limited(app: Application, target: str, user: User = ANONYMOUS, method: str = "GET") -> tuple[Application, Scope]:
+    """`app` with what the filters before it leave in the scope."""
     scope = scope_of(target, method)
     path, _, query = target.partition("?")
     scope["state"] = {"info": parse_request(method, path, query.encode()), "user": user}
-    return app, scope
+
+    async def noted(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"]["answer"] = noting = Noting(send, "", close=False)
+        await app(scope, receive, noting.send)
+
+    return noted, scope
 
 
 async def test_deadline() -> None:
