@@ -14,18 +14,20 @@ from collections.abc import Sequence
 
 from uvicorn import Config
 
+from apiserver.http import h2
 from apiserver.http.asgi import Application
-from apiserver.http.connection import IDLE_SECONDS, Reader
+from apiserver.http.connection import IDLE_SECONDS
+from apiserver.http.protocols import Negotiated
 
 logger = logging.getLogger(__name__)
 
 
 def server_context(cert_file: str, key_file: str, client_ca_pems: Sequence[str]) -> ssl.SSLContext:
-    """TLS 1.2 or later, HTTP/1.1; a client certificate is asked for when there are authorities, never required.
+    """TLS 1.2 or later, HTTP/2 or 1.1; a client certificate is asked for when there are authorities, never required.
     Raises OSError (ssl.SSLError is one)."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols([h2.ALPN, "http/1.1"])
     # Go trusts every certificate of a bundle, an intermediate one too.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.load_cert_chain(cert_file, key_file)
@@ -99,7 +101,7 @@ def server_config(app: Application, serving: Serving) -> Config:
     """uvicorn's settings for this server. It believes no forwarded header: whom to trust, authentication decides."""
     return Config(
         app,
-        http=Reader,  # type: ignore[arg-type]  # it needs no more than to be called like one
+        http=Negotiated,  # it needs no more than to be called like one
         ws="none",
         lifespan="off",
         ssl_context_factory=lambda _config, _default: serving.context,

@@ -6,12 +6,13 @@ many streams. What streams carry is their makers'.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import cast
 
 from http2 import frames
 from http2.frames import ConnectionFailed, StreamFailed
-from http2.hpack import Decoder, HeadersTooLarge, HpackError
+from http2.hpack import Decoder, Header, HeadersTooLarge, HpackError
 from http2.reader import Reader
 from http2.stream import ConnectionLost, Stream, StreamClosed
 
@@ -19,6 +20,8 @@ MAX_HEADER_LIST = 1 << 20
 """Bytes of a request's or an answer's headers; Go's default."""
 MAX_UNREAD_ANSWERS = 10_000
 """Frames of control that a peer causes without reading them; as Go's server."""
+MAX_OVERHEAD, OVERHEAD_SECONDS = 10_000, 10.0
+"""So many frames that carry nothing (pings, settings, priorities, empty data) in so short a time are an attack."""
 REMEMBERED_RESETS = 256
 """Streams reset here on which the peer's frames may still be on their way."""
 
@@ -52,24 +55,22 @@ class Connection(asyncio.BufferedProtocol):
         self.paused = False
         self.transport = cast(asyncio.Transport, None)
         self._settings = settings
-        self._is_client = is_client
+        self.is_client = is_client
         self._connection_window = self._receive_window = connection_window
         self._decoder = Decoder(max_header_list)
-        self._reader = Reader(
+        self.reader = Reader(
             preface=b"" if is_client else frames.PREFACE,
             frame_size=settings.get(frames.MAX_FRAME_SIZE, frames.DEFAULT_FRAME_SIZE),
-            max_block=max_header_list,
+            max_block=2 * max_header_list,
         )
         self._out: list[bytes | memoryview] = []
         self._ready: dict[Stream, None] = {}
         self._resets: deque[int] = deque(maxlen=REMEMBERED_RESETS)
-        self._unread_answers = 0
         self._failure: ConnectionFailed | None = None
         """What the peer did wrong."""
-        self._receivers: tuple[Callable[[int, int, bytes], None], ...] = (
-            self._data, self._headers, self._priority, self._rst_stream, self._set, self._push_promise, self._ping,
-            self._goaway, self._window_update,
-        )  # fmt: skip
+        self._last_served = frames.LAST_STREAM
+        self._unread_answers = self._overhead = 0
+        self._overhead_since = -inf
 
     # For subclasses
 
@@ -84,14 +85,14 @@ class Connection(asyncio.BufferedProtocol):
         """The peer's settings, the first or others, are in force."""
 
     def peer_leaves(self) -> None:
-        """No streams are opened any more; those that are open go on."""
+        """The peer has said goodbye: a client can open no streams any more, those that are open go on."""
 
     # Of the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self._loop = asyncio.get_running_loop()
-        if self._is_client:
+        self.loop = asyncio.get_running_loop()
+        if self.is_client:
             self.write(frames.PREFACE)
         self.write(frames.settings(self._settings))
         self.write(frames.window_update(0, self._connection_window - frames.DEFAULT_WINDOW))
@@ -126,7 +127,7 @@ class Connection(asyncio.BufferedProtocol):
     def write(self, data: bytes | memoryview) -> None:
         """Leaves at the end of this turn of the event loop."""
         if not self._out:
-            self._loop.call_soon(self._flush)
+            self.loop.call_soon(self._flush)
         self._out.append(data)
 
     def schedule(self, stream: Stream) -> None:
@@ -152,9 +153,20 @@ class Connection(asyncio.BufferedProtocol):
     def end(self, code: int, text: str = "") -> None:
         """Tells the peer why, and closes the connection when all that was written has left."""
         if not self.transport.is_closing():
-            self.write(frames.goaway(self.last_stream if not self._is_client else 0, code, text))
-            self._flush()
-            self.transport.close()
+            self.say_goodbye(code, text)
+            self.close()
+
+    def say_goodbye(self, code: int, text: str = "") -> None:
+        """Tells the peer that of its streams none opened later is served, and opens none."""
+        self.going_away = True
+        # The number must not grow from one goodbye to the next.
+        self._last_served = min(self._last_served, 0 if self.is_client else self.last_stream)
+        self.write(frames.goaway(self._last_served, code, text))
+
+    def close(self) -> None:
+        """Closes the connection when all that was written has left."""
+        self._flush()
+        self.transport.close()
 
     def _flush(self) -> None:
         out, self._out = self._out, []
@@ -169,6 +181,7 @@ class Connection(asyncio.BufferedProtocol):
             if stream.id not in self.streams:
                 continue
             if stream.pump() and stream.window > 0:
+                # Its turn comes again, at the latest when the connection has room.
                 self._ready[stream] = None
             self._flush()
             if stream.is_writable:
@@ -179,18 +192,18 @@ class Connection(asyncio.BufferedProtocol):
     def bytes_received(self, data: bytes) -> None:
         """Any part of what the peer sends."""
         try:
-            for kind, flags, stream_id, payload in self._reader.read(data):
-                if kind < len(self._receivers):
-                    self._receive(kind, flags, stream_id, payload)
+            for kind, flags, stream_id, payload in self.reader.read(data):
                 if self.transport.is_closing():
                     return
+                if kind < len(_RECEIVERS):
+                    self._receive(kind, flags, stream_id, payload)
         except ConnectionFailed as error:
             self._failure = error
             self.end(error.code, str(error))
 
     def _receive(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
         try:
-            self._receivers[kind](flags, stream_id, payload)
+            _RECEIVERS[kind](self, flags, stream_id, payload)
         except StreamFailed as error:
             self.reset(stream_id, error.code)
             if stream := self.streams.get(stream_id):
@@ -206,7 +219,7 @@ class Connection(asyncio.BufferedProtocol):
             self._receive_window = self._connection_window
         stream = self._stream(stream_id, "data")
         if stream is None:
-            if not self._is_client and stream_id not in self._resets:
+            if not self.is_client and stream_id not in self._resets:
                 raise StreamFailed(frames.STREAM_CLOSED, "data on a closed stream")
             return
         if stream.received_end:
@@ -216,6 +229,8 @@ class Connection(asyncio.BufferedProtocol):
         if stream.receive_window < 0:
             raise StreamFailed(frames.FLOW_CONTROL_ERROR, "more data than the stream's window")
         end = bool(flags & frames.END_STREAM)
+        if not data and not end:
+            self._carries_nothing()
         stream.received_end = end
         stream.data_received(data, end)
         stream.acknowledge(size - len(data))
@@ -223,35 +238,36 @@ class Connection(asyncio.BufferedProtocol):
 
     def _headers(self, flags: int, stream_id: int, block: bytes) -> None:
         """Every block is decoded, whatever comes of its stream: later ones refer to it."""
-        failure: StreamFailed | None = None
+        headers: Sequence[Header] | None = None
         try:
             headers = self._decoder.decode(block)
         except HpackError as error:
             raise ConnectionFailed(frames.COMPRESSION_ERROR, str(error)) from None
-        except HeadersTooLarge as error:
-            headers, failure = (), StreamFailed(frames.ENHANCE_YOUR_CALM, str(error))
+        except HeadersTooLarge:
+            pass
         stream = self.streams.get(stream_id) or self._new_stream(stream_id)
-        if failure:
-            raise failure
         if stream is None:
             return
         if stream.received_end:
             raise StreamFailed(frames.STREAM_CLOSED, "headers after the end")
         end = bool(flags & frames.END_STREAM)
         stream.received_end = end
-        stream.headers_received(headers, end)
+        if headers is None:
+            stream.headers_too_large(end)
+        else:
+            stream.headers_received(headers, end)
         self._close_if_ended(stream)
 
     def _new_stream(self, stream_id: int) -> Stream | None:
         """None: what comes on it is dropped."""
-        if self._is_client or stream_id in self._resets:
+        if self.is_client or (stream_id <= self.last_stream and stream_id in self._resets):
             self._stream(stream_id, "headers")
             return None
         if stream_id % 2 == 0 or stream_id <= self.last_stream:
             raise ConnectionFailed(frames.PROTOCOL_ERROR, f"stream {stream_id} cannot be opened")
         self.last_stream = stream_id
         if self.going_away:
-            return None
+            raise StreamFailed(frames.REFUSED_STREAM, "the connection ends")
         stream = self.accept(stream_id)
         self.streams[stream_id] = stream
         return stream
@@ -272,6 +288,7 @@ class Connection(asyncio.BufferedProtocol):
             raise ConnectionFailed(frames.PROTOCOL_ERROR, "a priority without a stream")
         if len(payload) != 5:
             raise StreamFailed(frames.FRAME_SIZE_ERROR, "a priority of another size than 5 bytes")
+        self._carries_nothing()
         if frames.parse_unsigned(payload) == stream_id:
             raise StreamFailed(frames.PROTOCOL_ERROR, "a stream that depends on itself")
 
@@ -290,6 +307,7 @@ class Connection(asyncio.BufferedProtocol):
             raise ConnectionFailed(frames.FRAME_SIZE_ERROR, "settings of a wrong size")
         if flags & frames.ACK:
             return
+        self._carries_nothing()
         for identifier, value in frames.parse_settings(payload):
             self._apply_setting(identifier, value)
         self._answer(frames.SETTINGS_ACK)
@@ -327,6 +345,7 @@ class Connection(asyncio.BufferedProtocol):
             raise ConnectionFailed(frames.PROTOCOL_ERROR, "a ping on a stream")
         if len(payload) != 8:
             raise ConnectionFailed(frames.FRAME_SIZE_ERROR, "a ping of another size than 8 bytes")
+        self._carries_nothing()
         if flags & frames.ACK:
             self.pong_received()
         else:
@@ -340,8 +359,8 @@ class Connection(asyncio.BufferedProtocol):
             raise ConnectionFailed(frames.PROTOCOL_ERROR, "a goodbye on a stream")
         if len(payload) < 8:
             raise ConnectionFailed(frames.FRAME_SIZE_ERROR, "a goodbye of less than 8 bytes")
-        self.going_away = True
-        if self._is_client:
+        if self.is_client:
+            self.going_away = True
             last, code = frames.parse_unsigned(payload), int.from_bytes(payload[4:8])
             refused = StreamClosed(frames.REFUSED_STREAM, f"the peer ends the connection with code {code}")
             for stream in [stream for stream in self.streams.values() if stream.id > last]:
@@ -372,3 +391,19 @@ class Connection(asyncio.BufferedProtocol):
             if self._unread_answers > MAX_UNREAD_ANSWERS:
                 self.transport.abort()
         self.write(frame)
+
+    def _carries_nothing(self) -> None:
+        """Counts a frame of the peer. Raises ConnectionFailed when there are too many of them."""
+        self._overhead += 1
+        if self._overhead > MAX_OVERHEAD:
+            now = self.loop.time()
+            if now - self._overhead_since < OVERHEAD_SECONDS:
+                raise ConnectionFailed(frames.ENHANCE_YOUR_CALM, "too many frames that carry nothing")
+            self._overhead, self._overhead_since = 0, now
+
+
+_RECEIVERS: tuple[Callable[[Connection, int, int, bytes], None], ...] = (
+    Connection._data, Connection._headers, Connection._priority, Connection._rst_stream, Connection._set,
+    Connection._push_promise, Connection._ping, Connection._goaway, Connection._window_update,
+)  # fmt: skip
+"""By type of frame."""

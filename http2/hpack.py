@@ -95,6 +95,8 @@ class Decoder:
             size += len(field[0]) + len(field[1]) + FIELD_OVERHEAD
             if size <= self._limit:
                 headers.append(field)
+            elif size > 2 * self._limit:
+                raise ValueError("a header list that does not end")
         if size > self._limit:
             raise HeadersTooLarge(f"a header list of {size} bytes; at most {self._limit}")
         return headers

@@ -15,7 +15,8 @@ Frame = tuple[int, int, int, bytes]
 class Reader:
     """`read` yields complete frames; those of one header block as one HEADERS frame, without padding and priority.
 
-    `_block`: of a header block that has begun, its stream, its flags and the parts that have come."""
+    `block`: of a header block that has begun, its stream, its flags and the parts that have come. `has_settings`: the
+    peer's first frame has come."""
 
     def __init__(self, *, preface: bytes, frame_size: int, max_block: int) -> None:
         """`preface` is what has to come before the first frame; `max_block` limits a header block, in bytes."""
@@ -23,8 +24,8 @@ class Reader:
         self._frame_size = frame_size
         self._max_block = max_block
         self._buffer = b""
-        self._has_settings = False
-        self._block: tuple[int, int, list[bytes]] | None = None
+        self.has_settings = False
+        self.block: tuple[int, int, list[bytes]] | None = None
 
     def read(self, data: bytes) -> Iterator[Frame]:
         """Raises ConnectionFailed."""
@@ -32,7 +33,7 @@ class Reader:
         position, size = self._skip_preface(data), len(data)
         while not self._preface and size - position >= frames.HEADER_SIZE:
             high, low, kind, flags, stream_id = frames.unpack_header(data, position)
-            if not self._has_settings:
+            if not self.has_settings:
                 self._begin(kind, flags)
             length = high << 8 | low
             if length > self._frame_size:
@@ -42,7 +43,7 @@ class Reader:
                 break
             payload = data[position + frames.HEADER_SIZE : end]
             position = end
-            if kind == frames.DATA and self._block is None:
+            if kind == frames.DATA and self.block is None:
                 yield kind, flags, stream_id & frames.LAST_STREAM, payload
             elif frame := self._control(kind, flags, stream_id & frames.LAST_STREAM, payload):
                 yield frame
@@ -63,30 +64,30 @@ class Reader:
         """Settings come first (RFC 9113 section 3.4)."""
         if kind != frames.SETTINGS or flags & frames.ACK:
             raise ConnectionFailed(frames.PROTOCOL_ERROR, "this is no HTTP/2")
-        self._has_settings = True
+        self.has_settings = True
 
     def _control(self, kind: int, flags: int, stream_id: int, payload: bytes) -> Frame | None:
         if kind == frames.CONTINUATION:
             return self._continue(flags, stream_id, payload)
-        if self._block is not None:
+        if self.block is not None:
             raise ConnectionFailed(frames.PROTOCOL_ERROR, "a header block is interrupted")
         if kind == frames.HEADERS:
             payload = _header_payload(flags, stream_id, payload)
             if not flags & frames.END_HEADERS:
-                self._block = (stream_id, flags, [payload])
+                self.block = (stream_id, flags, [payload])
                 return None
         return kind, flags, stream_id, payload
 
     def _continue(self, flags: int, stream_id: int, payload: bytes) -> Frame | None:
-        if self._block is None or self._block[0] != stream_id:
+        if self.block is None or self.block[0] != stream_id:
             raise ConnectionFailed(frames.PROTOCOL_ERROR, "a continuation of nothing")
-        _, first_flags, parts = self._block
+        _, first_flags, parts = self.block
         parts.append(payload)
         if len(parts) > MAX_BLOCK_FRAMES or sum(map(len, parts)) > self._max_block:
             raise ConnectionFailed(frames.ENHANCE_YOUR_CALM, "a header block that does not end")
         if not flags & frames.END_HEADERS:
             return None
-        self._block = None
+        self.block = None
         return frames.HEADERS, first_flags, stream_id, b"".join(parts)
 
 

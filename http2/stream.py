@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from http2 import frames
+from http2.frames import StreamFailed
 from http2.hpack import Header
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ class Stream:
         """The first headers, or trailers. May raise StreamFailed, ConnectionFailed."""
         raise NotImplementedError
 
+    def headers_too_large(self, end: bool) -> None:
+        """Instead of `headers_received`. May raise StreamFailed."""
+        raise StreamFailed(frames.ENHANCE_YOUR_CALM, "too many headers")
+
     def data_received(self, data: bytes, end: bool) -> None:
         """Whoever takes it calls `acknowledge`. May raise StreamFailed."""
         raise NotImplementedError
@@ -79,20 +84,21 @@ class Stream:
         """Sent as far as there is room, the rest when there is; `drain` waits for that. Without effect on a stream that
         is closed."""
         connection, size = self.connection, len(data)
-        if self.id not in connection.streams:
+        if self.id not in connection.streams or not (size or end):
             return
-        if (
-            self.is_writable
-            and size <= self.window
-            and size <= connection.window
-            and size <= connection.peer_frame_size
-        ):
+        if not self._pending and (not size or self._has_room_for(size)):
             self._send(data, size, end)
             return
         if data:
             self._pending.append(memoryview(data))
         self._pending_end = end
         connection.schedule(self)
+
+    def _has_room_for(self, size: int) -> bool:
+        """Whether so many bytes can go at once."""
+        connection = self.connection
+        most = min(self.window, connection.window, connection.peer_frame_size)
+        return size <= most and not connection.paused
 
     @property
     def is_writable(self) -> bool:
@@ -125,13 +131,13 @@ class Stream:
             self.connection.forget(self, None)
 
     def pump(self) -> bool:
-        """Sends one quantum of what waits. Whether more could go."""
+        """Sends one quantum of what waits. Whether something still waits."""
         connection, left = self.connection, frames.QUANTUM
         while self._pending and left > 0:
             data = self._pending[0]
-            size = min(len(data), self.window, connection.window, connection.peer_frame_size)
+            size = min(len(data), self.window, connection.window, connection.peer_frame_size, frames.QUANTUM)
             if size <= 0:
-                return False
+                return True
             rest = data[size:]
             if rest:
                 self._pending[0] = rest
@@ -163,3 +169,6 @@ class Stream:
         self.sent_end = True
         if self.received_end:
             self.connection.forget(self, None)
+        elif not self.connection.is_client:
+            # What is answered needs no more of its request (RFC 9113 section 8.1).
+            self.reset(frames.NO_ERROR)
