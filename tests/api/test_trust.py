@@ -32,8 +32,8 @@ UNAUTHORIZED = {
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Running]:
-    server = Running(folder)
+def running(folder: Path, http2: bool = False) -> Iterator[Running]:
+    server = Running(folder, http2)
     server.start()
     try:
         yield server
@@ -41,9 +41,16 @@ def running(folder: Path) -> Iterator[Running]:
         server.stop()
 
 
+@pytest.fixture(scope="module", params=["HTTP/1.1", "HTTP/2"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("trust"), request.param == "HTTP/2") as server:
+        yield server
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("trust")) as server:
+def http1(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """For what is HTTP/1.1's: tests/api/test_http2.py says it of HTTP/2."""
+    with running(tmp_path_factory.mktemp("http1")) as server:
         yield server
 
 
@@ -188,9 +195,9 @@ def test_universal_headers(server: Running) -> None:
     assert (answer.headers["audit-id"], answer.headers["cache-control"]) == ("given", "no-cache, private")
 
 
-def test_headers_too_large(server: Running) -> None:
+def test_headers_too_large(http1: Running) -> None:
     """Headers that do not end within the limit are cut off with 431."""
-    with server.connection() as connection:
+    with http1.connection() as connection:
         connection.sendall(b"GET /who HTTP/1.1\r\nHost: x\r\n")
         _send_ignoring_refusal(connection, b"A: " + b"x" * (MAX_HEADER_BYTES + 1024 * 1024))
         assert _received(connection) in (b"", b"HTTP/1.1 431 Request Header Fields Too Large")
@@ -211,12 +218,12 @@ def _received(connection: ssl.SSLSocket) -> bytes:
         return b""
 
 
-def test_trailers_are_no_headers(server: Running) -> None:
+def test_trailers_are_no_headers(http1: Running) -> None:
     """What follows a chunked body adds nothing to who asks, not even from the front proxy."""
     head = b"POST /who HTTP/1.1\r\nHost: x\r\nX-Remote-User: bob\r\nTransfer-Encoding: chunked\r\n"
     head += b"Connection: close\r\n\r\n"
     trailers = b"X-Remote-Group: system:masters\r\nAuthorization: Bearer secret\r\nX-Other: 1\r\n"
-    with server.connection(front_proxy(server)) as connection:
+    with http1.connection(front_proxy(http1)) as connection:
         connection.sendall(head + b"0\r\n" + trailers + b"\r\n")
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     body = json.loads(answer.partition(b"\r\n\r\n")[2])
@@ -224,26 +231,26 @@ def test_trailers_are_no_headers(server: Running) -> None:
     assert not {"x-other", "authorization", "x-remote-group"} & set(body["headers"])
 
 
-def test_an_unread_body_ends_the_connection(server: Running) -> None:
+def test_an_unread_body_ends_the_connection(http1: Running) -> None:
     """A request that was answered before its body came keeps no connection."""
-    with server.connection() as connection:
+    with http1.connection() as connection:
         head = b"POST /who HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer guessed\r\nContent-Length: 1000000\r\n\r\n"
         connection.sendall(head)
         received = b"".join(iter(lambda: connection.recv(65536), b""))
     assert received.startswith(b"HTTP/1.1 401 ")
 
 
-def test_large_headers(server: Running) -> None:
+def test_large_headers(http1: Running) -> None:
     """Headers far above what other servers take are fine: kubectl sends large ones."""
-    with server.client() as client:
+    with http1.client() as client:
         assert client.get("/who", headers={"A": "x" * 512 * 1024}).status_code == 200
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_body_too_large(server: Running, chunked: bool) -> None:
+def test_body_too_large(http1: Running, chunked: bool) -> None:
     """More than 3 MiB is 413, declared or not."""
     data = b"x" * (3 * 1024 * 1024 + 1)
-    with server.client() as client:
+    with http1.client() as client:
         answer = client.post(WIDGETS, content=iter([data[:1000], data[1000:]]) if chunked else data)
     assert (answer.status_code, answer.json()["message"]) == (413, "Request entity too large: limit is 3145728")
 

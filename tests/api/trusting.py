@@ -104,7 +104,9 @@ async def _not_alice(user: User, _: RequestInfo) -> Decision:
 class Running:
     """The server in a thread with its own (uvloop) loop, and clients of it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, http2: bool = False) -> None:
+        self.http2 = http2
+        """Whether its clients speak it."""
         self.authorities, self._folder = Authorities(), folder
         self.authenticator = Authenticator(self.authorities.config, static_tokens(read_tokens(_tokens(folder))))
         pair = self._files("serving", issue(self.authorities.serving, "server", ips=["127.0.0.1"], server=True))
@@ -162,7 +164,8 @@ class Running:
 
     @contextmanager
     def client(self, pair: KeyPair | None = None) -> Iterator[httpx.Client]:
-        with httpx.Client(base_url=f"https://127.0.0.1:{self.port}", verify=self.tls(pair), trust_env=False) as client:
+        url, context = f"https://127.0.0.1:{self.port}", self.tls(pair)
+        with httpx.Client(base_url=url, verify=context, trust_env=False, http2=self.http2) as client:
             yield client
 
     @contextmanager

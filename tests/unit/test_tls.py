@@ -59,7 +59,7 @@ def test_without_client_certificate(serving: Serving, tmp_path: Path) -> None:
     """A client needs none; HTTP/1.1 is agreed upon."""
     client, server = handshake(serving, client_context(tmp_path))
     assert server.getpeercert(binary_form=True) is None
-    assert client.selected_alpn_protocol() == "http/1.1"
+    assert client.selected_alpn_protocol() == "h2"
     assert client.version() in ("TLSv1.2", "TLSv1.3")
 
 
