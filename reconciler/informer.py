@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from apiserver.client import Client, ClientError
 from apiserver.machinery.errors import APIError, Expired, Object
+from apiserver.registry.item import Item
 from apiserver.registry.options import ListOptions, WatchOptions
 from apiserver.registry.store import Store
 
@@ -66,21 +67,22 @@ class ClientSource:
 
 
 class StoreSource:
-    """A kind that this process serves, without HTTP."""
+    """A kind that this process serves, without HTTP. `view`: what is to be seen, and kept, of an object; all of it
+    stays decoded if nothing else is said."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, view: Callable[[Item], Object] = lambda item: item.object) -> None:
+        self._store, self._view = store, view
 
     async def list(self) -> tuple[list[Object], str]:
         page = await self._store.list(options=ListOptions())
-        return [item.object for item in page.items], page.resource_version
+        return [self._view(item) for item in page.items], page.resource_version
 
     async def watch(self, resource_version: str) -> AsyncIterator[tuple[str, Object]]:
         options = WatchOptions(resource_version=resource_version, initial_events=False)
         async with aclosing(self._store.watch_batches(options=options)) as batches:
             async for batch in batches:
                 for event in batch.events:
-                    yield event.type, event.item.object
+                    yield event.type, self._view(event.item)
                 yield "BOOKMARK", {"metadata": {"resourceVersion": str(batch.revision)}}
 
 

@@ -20,6 +20,7 @@ from functools import partial
 
 from apiserver.machinery.errors import NotFound, Object
 from apiserver.machinery.strategy import DeleteOptions
+from apiserver.registry.item import Item
 from apiserver.registry.options import WriteOptions
 from apiserver.registry.store import Store
 from reconciler.controller import Controller
@@ -41,7 +42,9 @@ class GarbageCollector:
         self._lag = lag
         self._stores = {str(store.kind.resource): store for store in stores}
         self._resources = {(store.kind.api_version, store.kind.kind): name for name, store in self._stores.items()}
-        self._informers = {name: Informer(StoreSource(store), f"gc {name}") for name, store in self._stores.items()}
+        self._informers = {
+            name: Informer(StoreSource(store, _seen), f"gc {name}") for name, store in self._stores.items()
+        }
         self._dependents: defaultdict[str, set[str]] = defaultdict(set)
         self._queue = WorkQueue()
         for name, informer in self._informers.items():
@@ -62,7 +65,7 @@ class GarbageCollector:
             self._forget(resource, old, new)
         if new is not None:
             self._link(resource, new)
-            if old is None or _matters(old) != _matters(new):
+            if _concerns(new) and (old is None or _matters(old) != _matters(new)):
                 self._queue.add_after(f"{resource}:{key_of(new)}", self._lag)
 
     def _forget(self, resource: str, old: Object, new: Object | None) -> None:
@@ -106,7 +109,7 @@ class GarbageCollector:
         store = self._stores[resource]
         namespace, _, name = path.rpartition("/")
         try:
-            obj = (await store.get(namespace, name)).object
+            obj = (await store.get(namespace, name)).decoded()
         except NotFound:
             return
         if obj["metadata"].get("deletionTimestamp"):
@@ -179,6 +182,20 @@ def _key(store: Store, namespace: str, name: str) -> str:
 def _owners(obj: Object) -> list[Object]:
     owners: list[Object] = obj["metadata"].get("ownerReferences") or []
     return owners
+
+
+_SEEN = ("deletionTimestamp", "finalizers", "name", "namespace", "ownerReferences", "resourceVersion", "uid")
+
+
+def _seen(item: Item) -> Object:
+    """What the informers keep: of every object there is, a few members of its metadata."""
+    meta = item.decoded()["metadata"]
+    return {"metadata": {name: meta[name] for name in _SEEN if name in meta}}
+
+
+def _concerns(obj: Object) -> bool:
+    """Whether there may be something to do about it."""
+    return bool(_owners(obj) or obj["metadata"].get("deletionTimestamp"))
 
 
 def _matters(obj: Object) -> tuple[object, ...]:

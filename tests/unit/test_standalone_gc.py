@@ -118,6 +118,18 @@ async def test_what_happened_while_it_did_not_run_is_made_up_for(world: World, s
     await world.gone("services", "child")
 
 
+async def test_little_is_kept_of_objects(world: World, start: Start) -> None:
+    """Of an object the collector keeps the metadata that decides about it, and nothing else of it stays in memory."""
+    made = (await world.create("services", "child", labels={"color": "red"}, finalizers=["a/b"]))["metadata"]
+    collector = GarbageCollector(world.all)
+    start(collector.run())
+    services = collector._informers["services"]
+    await services.has_synced.wait()
+
+    members = ("name", "namespace", "uid", "resourceVersion", "finalizers")
+    assert services.cache == {"ns/child": {"metadata": {name: made[name] for name in members}}}
+
+
 async def test_an_owner_that_was_recreated_does_not_count(world: World, start: Start) -> None:
     """The uid decides, not the name."""
     owner = await world.create("deployments", "owner")
