@@ -1,20 +1,38 @@
-"""Items as response bodies: the object itself, a Table, or PartialObjectMetadata (wire.md 4.1, 4.2)."""
+"""Items as response bodies: the object itself, a Table, or PartialObjectMetadata (wire.md 4.1, 4.2).
 
+What was made of an event, or of neighbours in a list, is kept with them, for all who ask for the same form.
+"""
+
+import asyncio
+import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
-
-import orjson
+from math import inf
+from typing import NamedTuple
 
 from apiserver.http.negotiation import Format
 from apiserver.machinery.encoding import encode
 from apiserver.machinery.errors import NotAcceptable, Object, Plain
 from apiserver.machinery.kind import Kind
 from apiserver.machinery.pieces import Piece
-from apiserver.machinery.table import table
-from apiserver.registry.item import Item, WatchEvent
+from apiserver.machinery.table import CLOSING, opening, row
+from apiserver.registry.item import Chunk, Item, WatchEvent
 from apiserver.registry.options import ItemList
 
 _PARTIAL, _PARTIAL_LIST = "PartialObjectMetadata", "PartialObjectMetadataList"
+_WORTH = 1.0
+"""Seconds that a piece must be right for to be kept: young objects' ages change all the time."""
+
+
+class _Form(NamedTuple):
+    """What an object becomes: `target` and `version` as in Format; `include` is what a Table's rows show of it."""
+
+    target: str
+    version: str
+    include: str
+
+
+def _form(chosen: Format, include_object: str) -> _Form:
+    return _Form(chosen.target, chosen.version, include_object)
 
 
 def one(kind: Kind, item: Item, chosen: Format, include_object: str = "") -> bytes:
@@ -22,70 +40,101 @@ def one(kind: Kind, item: Item, chosen: Format, include_object: str = "") -> byt
     if not chosen.target:
         return item.wire
     if chosen.target == "Table":
-        meta = {"resourceVersion": item.meta.get("resourceVersion", "")}
-        return encode(_table(kind, [item], meta, chosen, include_object))
+        data, _ = _table(kind, item, _form(chosen, include_object))
+        return data
     if chosen.target == _PARTIAL_LIST:
         raise Plain("content is not a list")
-    return encode(_partial(item, chosen))
+    return _partial(item, chosen.version)
 
 
-def many(kind: Kind, found: ItemList, chosen: Format, include_object: str = "") -> list[Piece]:
-    """A list as JSON, no newline; a plain one is made of the chunks' own pieces. Raises NotAcceptable."""
-    return [Piece(_converted(kind, found, chosen, include_object))] if chosen.target else _plain_list(kind, found)
-
-
-def _converted(kind: Kind, found: ItemList, chosen: Format, include_object: str) -> bytes:
-    meta: Object = {"resourceVersion": found.resource_version}
-    if found.continue_:
-        meta["continue"] = found.continue_
-    if found.remaining is not None:
-        meta["remainingItemCount"] = found.remaining
-    if chosen.target == "Table":
-        return encode(_table(kind, found.items, meta, chosen, include_object))
-    if chosen.target == _PARTIAL:
-        text = f"you requested {_PARTIAL}, but the requested object is a list (*unstructured.UnstructuredList)"
-        raise NotAcceptable(text)
-    # Go's nil slice: an empty list of partial metadata is null.
-    items = [_partial(item, chosen) for item in found.items] or None
-    return encode({**_type_of(chosen, _PARTIAL_LIST), "metadata": meta, "items": items})
+async def many(kind: Kind, found: ItemList, chosen: Format, include_object: str = "") -> list[Piece]:
+    """A list as JSON, no newline. Raises NotAcceptable."""
+    head, tail = _frame(kind, found, chosen)
+    form, pieces = _form(chosen, include_object), [Piece(head)]
+    for chunk in found.chunks:
+        follows = len(pieces) > 1
+        kept = chunk.forms.get((form, follows))
+        pieces.append(kept[0] if kept and kept[1] > time.time() else await _piece(kind, chunk, form, follows))
+    return [*pieces, Piece(tail)]
 
 
 def event(kind: Kind, happened: WatchEvent, chosen: Format, include_object: str, first: bool) -> bytes:
     """A watch event as a line."""
     if not chosen.target:
         return happened.line
-    if chosen.target == "Table":
-        meta = {"resourceVersion": happened.item.meta["resourceVersion"]}
-        # The row of the bookmark that ends the initial events shows its metadata, for the sake of the annotation.
-        ends = happened.type == "BOOKMARK" and "annotations" in happened.item.meta
-        include = "Metadata" if ends and include_object == "None" else include_object
-        obj = _table(kind, [happened.item], meta, chosen, include, first)
-    else:
-        obj = _partial(happened.item, chosen)
-    return b'{"type":"%b","object":%b}\n' % (happened.type.encode(), encode(obj))
+    # The row of the bookmark that ends the initial events shows its metadata, for the sake of the annotation.
+    ends = happened.type == "BOOKMARK" and "annotations" in happened.item.meta
+    form = _form(chosen, "Metadata" if ends and include_object == "None" else include_object)
+    line, until = happened.forms.get((form, first), (b"", 0.0))
+    if until <= time.time():
+        data, until = _converted(kind, happened.item, form, first)
+        line = b'{"type":"%b","object":%b}\n' % (happened.type.encode(), data)
+        happened.forms[form, first] = line, until
+    return line
 
 
-def _plain_list(kind: Kind, found: ItemList) -> list[Piece]:
-    meta: Object = {"continue": found.continue_, "resourceVersion": found.resource_version}
+def _frame(kind: Kind, found: ItemList, chosen: Format) -> tuple[bytes, bytes]:
+    """What stands before and after a list's items. Raises NotAcceptable."""
+    meta: Object = {"resourceVersion": found.resource_version}
+    if found.continue_ or not chosen.target:
+        meta["continue"] = found.continue_
     if found.remaining is not None:
         meta["remainingItemCount"] = found.remaining
-    head = b'{"apiVersion":%b,"items":[' % encode(kind.api_version)
-    items = [chunk.next if number else chunk.first for number, chunk in enumerate(found.chunks)]
-    tail = b'],"kind":%b,"metadata":%b}' % (encode(kind.list_kind), encode(meta))
-    return [Piece(head), *items, Piece(tail)]
+    if chosen.target == "Table":
+        return opening(kind, meta, chosen.version), CLOSING
+    if chosen.target == _PARTIAL:
+        text = f"you requested {_PARTIAL}, but the requested object is a list (*unstructured.UnstructuredList)"
+        raise NotAcceptable(text)
+    version = f"meta.k8s.io/{chosen.version}" if chosen.target else kind.api_version
+    # Go's nil slice: an empty list of partial metadata is null.
+    left, right = (b"[", b"]") if found.chunks or not chosen.target else (b"null", b"")
+    head = b'{"apiVersion":%b,"items":%b' % (encode(version), left)
+    return head, b'%b,"kind":%b,"metadata":%b}' % (right, encode(chosen.target or kind.list_kind), encode(meta))
 
 
-def _type_of(chosen: Format, name: str) -> Object:
-    return {"kind": name, "apiVersion": f"meta.k8s.io/{chosen.version}"}
+async def _piece(kind: Kind, chunk: Chunk, form: _Form, follows: bool) -> Piece:
+    """A part of a list's items, separated by commas; one that follows another begins with one."""
+    # All of a long list may have to be made: let others run.
+    await asyncio.sleep(0)
+    now = time.time()
+    entries, until = _entries(kind, chunk.items, form, now)
+    piece = Piece(b",".join([b"", *entries] if follows else entries))
+    if until > now + _WORTH:
+        chunk.forms[form, follows] = piece, until
+    return piece
 
 
-def _partial(item: Item, chosen: Format) -> Object:
-    """Garbage collectors and quotas list every object so: nothing is decoded for them again."""
-    return {**_type_of(chosen, _PARTIAL), "metadata": orjson.Fragment(item.meta_wire)}
+def _entries(kind: Kind, items: Sequence[Item], form: _Form, now: float) -> tuple[list[bytes], float]:
+    """Of a list, and the moment until which they are right."""
+    if not form.target:
+        return [item.wire for item in items], inf
+    if form.target == _PARTIAL_LIST:
+        return [_partial(item, form.version) for item in items], inf
+    rows = [_row(kind, item, form, now) for item in items]
+    return [row for row, _ in rows], min(until for _, until in rows)
 
 
-def _table(
-    kind: Kind, items: Sequence[Item], meta: Object, chosen: Format, include_object: str, first: bool = True
-) -> Object:
-    objects = [item.object for item in items]
-    return table(kind, objects, meta, include_object, datetime.now(UTC), first, chosen.version)
+def _converted(kind: Kind, item: Item, form: _Form, first: bool) -> tuple[bytes, float]:
+    """A watched object, and the moment until which that is right."""
+    return _table(kind, item, form, first) if form.target == "Table" else (_partial(item, form.version), inf)
+
+
+def _partial(item: Item, version: str) -> bytes:
+    return b'{"apiVersion":"meta.k8s.io/%b","kind":"PartialObjectMetadata","metadata":%b}' % (
+        version.encode(),
+        item.meta_wire,
+    )
+
+
+def _table(kind: Kind, item: Item, form: _Form, first: bool = True) -> tuple[bytes, float]:
+    """Of one row, and the moment until which it is right."""
+    meta = {"resourceVersion": item.decoded()["metadata"].get("resourceVersion", "")}
+    shown, until = _row(kind, item, form, time.time())
+    return b"%b%b%b" % (opening(kind, meta, form.version, first), shown, CLOSING), until
+
+
+def _row(kind: Kind, item: Item, form: _Form, now: float) -> tuple[bytes, float]:
+    cells, until = item.cells(kind).at(now)
+    if form.include == "None":
+        return row(cells, b"null"), until
+    return row(cells, item.wire if form.include == "Object" else _partial(item, form.version)), until

@@ -1,14 +1,15 @@
 """Tables: the columns and rows that kubectl prints (wire.md 4.2).
 
-Columns and cells follow apiextensions' table conversion of custom resources; ages are apimachinery's HumanDuration.
+Columns and cells follow apiextensions' table conversion of custom resources.
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any
+from functools import lru_cache
+from math import inf
+from typing import Any, NamedTuple
 
+from apiserver.machinery.age import age, moment
 from apiserver.machinery.encoding import encode
 from apiserver.machinery.errors import Object
 from apiserver.machinery.jsonpath import compile_path
@@ -46,48 +47,57 @@ def _definition(column: Column) -> Object:
     }
 
 
-def table(
-    kind: Kind,
-    items: Sequence[Object],
-    metadata: Object,
-    include_object: str,
-    now: datetime,
-    first: bool = True,
-    version: str = "v1",
-) -> Object:
-    """A Table with a row for each of the objects. `include_object`: Object, None, else Metadata. Only the first Table
-    of a watch has column definitions. `version` is that of meta.k8s.io."""
-    return {
-        "kind": "Table",
-        "apiVersion": f"meta.k8s.io/{version}",
-        "metadata": metadata,
-        "columnDefinitions": column_definitions(kind) if first else None,
-        "rows": [row(kind, item, include_object, now, version) for item in items],
-    }
+def opening(kind: Kind, metadata: Object, version: str, first: bool = True) -> bytes:
+    """A Table's JSON up to its rows, which CLOSING follows. Only the first Table of a watch has column definitions.
+    `version` is that of meta.k8s.io."""
+    columns = encode(column_definitions(kind) if first else None)
+    head = b'{"apiVersion":"meta.k8s.io/%b","columnDefinitions":%b,"kind":"Table","metadata":%b,"rows":['
+    return head % (version.encode(), columns, encode(metadata))
 
 
-def row(kind: Kind, obj: Object, include_object: str, now: datetime, version: str = "v1") -> Object:
-    """One row; `now` is what ages are counted to."""
-    cells = [obj["metadata"].get("name", ""), *(_cell(column, obj, now) for column in kind.columns)]
-    return {"cells": cells, "object": _included(obj, include_object, version)}
+CLOSING = b"]}"
 
 
-def _included(obj: Object, include_object: str, version: str) -> Object | None:
-    if include_object == "None":
-        return None
-    if include_object == "Object":
-        return obj
-    return {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}", "metadata": obj["metadata"]}
+class Cells(NamedTuple):
+    """The cells of a row as JSON: a format that takes ages, counted from `moments` (seconds since the epoch). Ages are
+    all that changes while the object does not."""
+
+    text: bytes
+    moments: tuple[float, ...]
+
+    def at(self, now: float) -> tuple[bytes, float]:
+        """The cells at this moment, and the one until which they stay so."""
+        ages, until = list[bytes](), inf
+        for since in self.moments:
+            shown, ends = age(since, now)
+            ages.append(_age(shown))
+            until = min(until, ends)
+        return self.text % tuple(ages), until
 
 
-def _cell(column: Column, obj: Object, now: datetime) -> _Cell:
+_age = lru_cache(maxsize=16_384)(encode)
+
+
+def cells(kind: Kind, obj: Object) -> Cells:
+    """The name, then what is in the kind's columns."""
+    made = [encode(obj["metadata"].get("name", "")), *(_cell(column, obj) for column in kind.columns)]
+    texts = [b"%b" if isinstance(cell, float) else cell.replace(b"%", b"%%") for cell in made]
+    return Cells(b"[%b]" % b",".join(texts), tuple(cell for cell in made if isinstance(cell, float)))
+
+
+def row(cells: bytes, obj: bytes) -> bytes:
+    """A row of a Table, of JSON."""
+    return b'{"cells":%b,"object":%b}' % (cells, obj)
+
+
+def _cell(column: Column, obj: Object) -> bytes | float:
+    """JSON, or the moment that an age is counted from."""
     value = compile_path(column.path)(obj)
-    if value is None:
-        return None
-    if column.type == "date":
-        return age(value, now) if isinstance(value, str) else None
+    if column.type == "date" and isinstance(value, str):
+        since = moment(value)
+        return since if isinstance(since, float) else encode(since)
     convert = _CONVERSIONS.get(column.type)
-    return convert(value) if convert else None
+    return encode(convert(value) if convert and value is not None else None)
 
 
 def _is_number(value: Any) -> bool:
@@ -132,45 +142,3 @@ _CONVERSIONS: Mapping[str, Callable[[Any], _Cell]] = {
     "boolean": _boolean,
     "string": _text,
 }
-
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
-_ZERO_TIME = datetime(1, 1, 1, tzinfo=UTC)
-
-
-def age(timestamp: str, now: datetime) -> str:
-    """How long ago an RFC 3339 time was; `<unknown>` for none, `<invalid>` for what is no time or is yet to come."""
-    if not timestamp:
-        return "<unknown>"
-    try:
-        then = datetime.fromisoformat(timestamp) if _RFC3339.fullmatch(timestamp) else None
-    except ValueError:
-        then = None
-    if then is None:
-        return "<invalid>"
-    return "<unknown>" if then == _ZERO_TIME else human_duration((now - then).total_seconds())
-
-
-_MINUTE, _HOUR, _DAY, _YEAR = 60, 3600, 86400, 365 * 86400
-# Below so many seconds: the unit to count in, and the smaller unit beside it (0: none).
-_SCALES = (
-    (10 * _MINUTE, _MINUTE, 1),
-    (3 * _HOUR, _MINUTE, 0),
-    (8 * _HOUR, _HOUR, _MINUTE),
-    (2 * _DAY, _HOUR, 0),
-    (8 * _DAY, _DAY, _HOUR),
-    (2 * _YEAR, _DAY, 0),
-    (8 * _YEAR, _YEAR, _DAY),
-)
-_LETTERS = {1: "s", _MINUTE: "m", _HOUR: "h", _DAY: "d", _YEAR: "y"}
-
-
-def human_duration(seconds: float) -> str:
-    """A duration in two or three significant digits: `59s`, `5m30s`, `3h`, `2d4h`, `1y20d`."""
-    whole = int(seconds)
-    if whole < -1:
-        return "<invalid>"
-    if whole < 2 * _MINUTE:
-        return f"{max(whole, 0)}s"
-    unit, smaller = next(((unit, smaller) for limit, unit, smaller in _SCALES if whole < limit), (_YEAR, 0))
-    rest = whole % unit // smaller if smaller else 0
-    return f"{whole // unit}{_LETTERS[unit]}" + (f"{rest}{_LETTERS[smaller]}" if rest else "")

@@ -1,13 +1,15 @@
 """One object at one revision, and one watch event: decoded once, encoded once, shared by every reader."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 
 import orjson
 
 from apiserver.machinery.encoding import encode
 from apiserver.machinery.errors import Object
+from apiserver.machinery.kind import Kind
 from apiserver.machinery.pieces import Piece
+from apiserver.machinery.table import Cells, cells
 from apiserver.registry.stored import Layout, laid_out
 from storage.interface import Batch, Event, KeyValue, Progress, Run
 
@@ -17,12 +19,13 @@ class Item:
     alone. Most of what is stored is only ever sent: the JSON is cut from the stored bytes, and nothing else is kept
     before somebody asks for `object`."""
 
-    __slots__ = ("_data", "_layout", "_object", "_revision")
+    __slots__ = ("_cells", "_data", "_layout", "_object", "_revision")
 
     def __init__(self, obj: Object | None, stored: bytes = b"", revision: int = 0) -> None:
         """An object, or the stored bytes of one and their revision."""
         self._object, self._data, self._revision = obj, stored, revision
         self._layout: Layout | None = None
+        self._cells: Cells | None = None
 
     @property
     def object(self) -> Object:
@@ -56,6 +59,12 @@ class Item:
         self._data, self._layout = laid_out(self._data)
         return self._layout
 
+    def cells(self, kind: Kind) -> Cells:
+        """Of a Table's row, made at the first use. `kind` is the object's."""
+        if self._cells is None:
+            self._cells = cells(kind, self.decoded())
+        return self._cells
+
     @property
     def meta(self) -> Object:
         meta: Object = self.object["metadata"]
@@ -75,28 +84,14 @@ def item_of(kv: KeyValue) -> Item:
 
 
 class Chunk:
-    """Neighbouring items of a list, and their JSON in one piece."""
+    """Neighbouring items of a list. `forms`: what was made of them for an answer, by the form that it has, with the
+    moment until which it is right."""
 
-    __slots__ = ("_first", "_next", "items")
+    __slots__ = ("forms", "items")
 
     def __init__(self, items: list[Item]) -> None:
         self.items = items
-        self._first: Piece | None = None
-        self._next: Piece | None = None
-
-    @property
-    def first(self) -> Piece:
-        """Separated by commas, made at the first use."""
-        if self._first is None:
-            self._first = Piece(b",".join([item.wire for item in self.items]))
-        return self._first
-
-    @property
-    def next(self) -> Piece:
-        """With a comma before them: for a chunk that follows another one."""
-        if self._next is None:
-            self._next = Piece(b",".join([b"", *[item.wire for item in self.items]]))
-        return self._next
+        self.forms: dict[Hashable, tuple[Piece, float]] = {}
 
 
 def chunk_of(run: Run) -> Chunk:
@@ -113,6 +108,8 @@ class WatchEvent:
 
     type: str
     item: Item
+    forms: dict[Hashable, tuple[bytes, float]] = field(default_factory=dict)
+    """As Chunk's."""
     _line: bytes = b""
 
     @property
