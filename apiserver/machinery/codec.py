@@ -19,6 +19,7 @@ from apiserver.machinery.kind import Kind
 from apiserver.machinery.meta import OBJECT_META
 from apiserver.machinery.names import parse_group_version
 from apiserver.machinery.pruning import defaulted, prune
+from apiserver.machinery.remember import remembered
 from apiserver.machinery.unmarshal import meta_fault
 
 JSON, YAML = "application/json", "application/yaml"
@@ -39,6 +40,7 @@ _WORD = r"[!#$%&'*+.^_`|~\w-]+"
 _PARAMETER = re.compile(rf'\s*;\s*({_WORD})\s*=\s*("(?:[^"\\]|\\.)*"|{_WORD})\s*', re.ASCII)
 
 
+@remembered(1024, longest=256)
 def media_type(content_type: str) -> str:
     """In lower case; JSON where nothing is said. Raises UnsupportedMediaType for what Go cannot parse."""
     if not content_type:

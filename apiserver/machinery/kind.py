@@ -69,7 +69,7 @@ class Kind:
             for path in filter(None, (self.scale.spec_replicas, self.scale.status_replicas, self.scale.selector)):
                 simple_keys(path)
 
-    @property
+    @cached_property
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
 
@@ -81,7 +81,7 @@ class Kind:
     def list_kind(self) -> str:
         return self.kind + "List"
 
-    @property
+    @cached_property
     def status_subresource(self) -> bool:
         return self.has_status or self.status is not None
 

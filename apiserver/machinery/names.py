@@ -4,6 +4,9 @@ Every function returns the faults as the messages that clients know, none when t
 """
 
 import re
+from collections.abc import Sequence
+
+from apiserver.machinery.remember import remembered
 
 _WORD = "[A-Za-z0-9]"
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -54,7 +57,8 @@ def is_dns1123_subdomain(value: str) -> list[str]:
     return faults if _MATCH_SUBDOMAIN(value) else [*faults, _SUBDOMAIN_RULE]
 
 
-def is_dns1123_label(value: str) -> list[str]:
+@remembered(1024, longest=64)
+def is_dns1123_label(value: str) -> Sequence[str]:
     faults = _longer_than(value, 63, "characters")
     if _MATCH_LABEL(value):
         return faults
@@ -66,7 +70,8 @@ def is_label_value(value: str) -> list[str]:
     return faults if _MATCH_LABEL_VALUE(value) else [*faults, _LABEL_VALUE_RULE]
 
 
-def is_qualified_name(value: str) -> list[str]:
+@remembered(4096, longest=256)
+def is_qualified_name(value: str) -> Sequence[str]:
     """A label key, annotation key or finalizer: an optional DNS subdomain and a slash, then a name."""
     prefix, slash, name = value.rpartition("/")
     if "/" in prefix:
@@ -87,6 +92,7 @@ def _name_faults(name: str) -> list[str]:
     return faults if _MATCH_NAME_PART(name) else [*faults, _NAME_PART_RULE]
 
 
+@remembered(1024, longest=256)
 def parse_group_version(api_version: str) -> tuple[str, str] | None:
     """(group, version); a bare version is of the core group. None for what has several slashes."""
     if api_version in ("", "/"):

@@ -32,8 +32,7 @@ def prune(value: Any, schema: Object, unknown: list[str], path: str = "") -> Any
 def defaulted(value: Any, schema: Object) -> Any:
     """`value` with the defaults of absent fields; a default below an absent object is not reached. Null is absent too
     where the schema does not allow it."""
-    fill = _fills(schema).get(type(value))
-    return fill(value) if fill else value
+    return _filled(value, _fills(schema))
 
 
 def with_integers(value: Any, schema: Object) -> Any:
@@ -139,29 +138,34 @@ _FREE |= {dict: _prune_of_members({}, _FREE), list: _prune_of_list(_FREE)}
 def _fills(schema: Object) -> Fills:
     """Empty where there is no default below."""
     made: dict[type, Fill] = {}
-    properties = schema.get("properties", {})
-    members = {key: _fills(child) for key, child in properties.items()}
-    rest = _fills(schema["additionalProperties"]) if schema.get("additionalProperties") else {}
-    defaults = {key: child for key, child in properties.items() if "default" in child}
-    if defaults or rest or any(members.values()):
-        made[dict] = _fill_of_object(defaults, members, rest)
-    if items := _fills(schema["items"]) if "items" in schema else {}:
-        made[list] = lambda value: [fill(item) if (fill := items.get(type(item))) else item for item in value]
+    if schema.get("properties"):
+        made |= _fills_of_object(schema["properties"])
+    elif schema.get("additionalProperties") and (members := _fills(schema["additionalProperties"])):
+        made[dict] = lambda value: {key: _filled(member, members) for key, member in value.items()}
+    if "items" in schema and (items := _fills(schema["items"])):
+        made[list] = lambda value: [_filled(item, items) for item in value]
     return made
 
 
-def _fill_of_object(defaults: Mapping[str, Object], members: Mapping[str, Fills], rest: Fills) -> Fill:
-    """`defaults` are the schemas of the members that have one."""
+def _filled(value: Any, fills: Fills) -> Any:
+    fill = fills.get(type(value))
+    return fill(value) if fill else value
+
+
+def _fills_of_object(properties: Mapping[str, Object]) -> Fills:
+    defaults = {key: child for key, child in properties.items() if "default" in child}
+    members = {key: fills for key, child in properties.items() if (fills := _fills(child))}
 
     def fill(value: Object) -> Object:
         made = value
         for key, child in defaults.items():
             if value.get(key) is None and not (key in value and child.get("nullable")):
                 made = _with(made, value, key, with_integers(child["default"], {}))
-        for key, member in list(made.items()):
-            fill_member = members.get(key, rest).get(type(member))
-            if fill_member is not None and (kept := fill_member(member)) is not member:
+        for key, fills in members.items():
+            member = made.get(key)
+            kept = _filled(member, fills)
+            if kept is not member:
                 made = _with(made, value, key, kept)
         return made
 
-    return fill
+    return {dict: fill} if defaults or members else {}

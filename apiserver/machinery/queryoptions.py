@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from apiserver.machinery import errors
 from apiserver.machinery.errors import BadRequest, FieldError, Invalid, Object, Resource
+from apiserver.machinery.remember import remembered
 from apiserver.machinery.request import Query, first, truthy
 from apiserver.machinery.strategy import DeleteOptions
 from apiserver.machinery.unmarshal import delete_options_fault
@@ -61,6 +62,7 @@ def _check_dry_run(query: Query) -> list[FieldError]:
     return [] if all(value == "All" for value in values) else [errors.not_supported("dryRun", values, ("All",))]
 
 
+@remembered(1024, longest=1024)
 def manager_of(user_agent: str) -> str:
     """A request without fieldManager is its program's: the user agent, which came as bytes in Latin-1's letters, up to
     the first slash."""

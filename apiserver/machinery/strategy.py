@@ -14,7 +14,7 @@ from apiserver.machinery.jsonpath import simple_keys
 from apiserver.machinery.kind import Kind
 from apiserver.machinery.names import parse_group_version
 from apiserver.machinery.schemacheck import NO_FIELD, validate, validate_distinct, validate_model
-from apiserver.machinery.validation import validate_meta, validate_meta_change, validate_meta_update
+from apiserver.machinery.validation import validate_meta, validate_meta_update
 
 SYSTEM_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 GENERATED_SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
@@ -80,11 +80,10 @@ def before_update(kind: Kind, new: Object, old: Object, subresource: str = "") -
     _restore_system_fields(meta, before)
     if _spec_of(kind, new) != _spec_of(kind, old):
         meta["generation"] = before.get("generation", 0) + 1
-    found = validate_meta_update(meta, before, kind.namespaced)
+    found, again = validate_meta_update(meta, before, kind.namespaced)
     if faults := _validate_type(kind, new):
         _raise_invalid(kind, new, found + faults)
-    found += validate_meta_change(meta, before)
-    _raise_invalid(kind, new, _validate_object(kind, new, old, found, subresource))
+    _raise_invalid(kind, new, _validate_object(kind, new, old, found + again, subresource))
     return new
 
 
@@ -128,9 +127,8 @@ def _check_versioned(obj: Object) -> None:
 
 def _validate_type(kind: Kind, obj: Object) -> list[FieldError]:
     """What makes the object one of another kind or version."""
-    expected = {"kind": kind.kind, "apiVersion": kind.api_version}
-    wrong = [name for name in expected if obj.get(name) != expected[name]]
-    return [errors.invalid(name, obj.get(name), f"must be {expected[name]}") for name in wrong]
+    expected = (("kind", kind.kind), ("apiVersion", kind.api_version))
+    return [errors.invalid(key, obj.get(key), f"must be {name}") for key, name in expected if obj.get(key) != name]
 
 
 def _validate_object(

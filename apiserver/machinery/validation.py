@@ -1,6 +1,6 @@
 """ObjectMeta's own rules, for every kind (apimachinery `pkg/api/validation/objectmeta.go`; wire.md 3.5)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -10,6 +10,8 @@ from apiserver.machinery import errors, names
 from apiserver.machinery.errors import FieldError, Object
 from apiserver.machinery.names import parse_group_version
 
+Check = Callable[[Any], Iterable[FieldError]]
+"""Of a member of metadata that is not empty."""
 _STANDARD_FINALIZERS = frozenset(("orphan", "foregroundDeletion", "kubernetes"))
 _OWNER = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
 ANNOTATIONS_LIMIT = 256 * 1024
@@ -30,20 +32,11 @@ def validate_meta(meta: Object, namespaced: bool) -> list[FieldError]:
 
 def _validate_common(meta: Object, namespaced: bool) -> list[FieldError]:
     """What is checked of a new object and again of a changed one."""
-    return [
-        *_validate_namespace(meta, namespaced),
-        *_validate_changeable(meta),
-        *_validate_finalizers(meta.get("finalizers") or []),
-        *_validate_managers(meta.get("managedFields") or []),
-    ]
+    return [*_validate_namespace(meta, namespaced), *_validate_members(meta, _COMMON)]
 
 
-def _validate_changeable(meta: Object) -> list[FieldError]:
-    return [
-        *_validate_labels(meta.get("labels") or {}),
-        *_validate_annotations(meta.get("annotations") or {}),
-        *_validate_owners(meta.get("ownerReferences") or []),
-    ]
+def _validate_members(meta: Object, checks: Sequence[tuple[str, Check]]) -> list[FieldError]:
+    return [fault for key, check in checks if meta.get(key) for fault in check(meta[key])]
 
 
 def _validate_name(meta: Object) -> Iterator[FieldError]:
@@ -84,8 +77,7 @@ def _validate_annotations(annotations: Object) -> Iterator[FieldError]:
     for key in annotations:
         for text in names.is_qualified_name(key.lower()):
             yield errors.invalid("metadata.annotations", key, text)
-    size = sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items())
-    if size > ANNOTATIONS_LIMIT:
+    if len("".join((*annotations, *annotations.values())).encode()) > ANNOTATIONS_LIMIT:
         yield errors.too_long("metadata.annotations", ANNOTATIONS_LIMIT)
 
 
@@ -120,15 +112,12 @@ def _validate_finalizers(finalizers: list[str]) -> Iterator[FieldError]:
         yield errors.invalid("metadata.finalizers", finalizers, text)
 
 
-def validate_meta_update(new: Object, old: Object, namespaced: bool) -> list[FieldError]:
-    """Field errors of changed metadata; what may change is checked as in a new object, and once more."""
-    return [*_validate_common(new, namespaced), *validate_meta_change(new, old)]
-
-
-def validate_meta_change(new: Object, old: Object) -> list[FieldError]:
-    """What kube-apiserver lists twice: the generic registry checks it, and so does the resource's strategy."""
-    managers = _validate_managers(new.get("managedFields") or [])
-    return [*_validate_kept(new, old), *_validate_changeable(new), *managers]
+def validate_meta_update(new: Object, old: Object, namespaced: bool) -> tuple[list[FieldError], list[FieldError]]:
+    """Field errors of changed metadata, and those of them that kube-apiserver lists once more: the generic registry
+    checks a change, and so does the resource's strategy."""
+    common = _validate_common(new, namespaced)
+    change = [*_validate_kept(new, old), *(_validate_members(new, _CHANGED) if common else ())]
+    return common + change, change
 
 
 def _validate_managers(entries: list[Object]) -> Iterator[FieldError]:
@@ -138,10 +127,11 @@ def _validate_managers(entries: list[Object]) -> Iterator[FieldError]:
 
 def _manager_faults(entries: list[Object]) -> Iterator[FieldError]:
     for index, entry in enumerate(entries):
-        field = f"metadata.managedFields[{index}]"
-        yield from validate_manager(entry.get("manager", ""), f"{field}.manager")
-        if len(entry.get("subresource", "").encode()) > _SUBRESOURCE_LIMIT:
-            yield errors.too_long(f"{field}.subresource", _SUBRESOURCE_LIMIT)
+        manager, subresource = entry.get("manager", ""), entry.get("subresource", "")
+        if not (manager.isprintable() and len(manager.encode()) <= MANAGER_LIMIT):
+            yield from validate_manager(manager, f"metadata.managedFields[{index}].manager")
+        if len(subresource.encode()) > _SUBRESOURCE_LIMIT:
+            yield errors.too_long(f"metadata.managedFields[{index}].subresource", _SUBRESOURCE_LIMIT)
 
 
 def validate_manager(manager: str, field: str) -> Iterator[FieldError]:
@@ -154,33 +144,46 @@ def validate_manager(manager: str, field: str) -> Iterator[FieldError]:
             yield errors.invalid(field, manager, f"invalid character U+{ord(char):04X} (at position {at})")
 
 
+_LABELS: tuple[str, Check] = ("labels", _validate_labels)
+_ANNOTATIONS: tuple[str, Check] = ("annotations", _validate_annotations)
+_OWNERS: tuple[str, Check] = ("ownerReferences", _validate_owners)
+_FINALIZERS: tuple[str, Check] = ("finalizers", _validate_finalizers)
+_MANAGERS: tuple[str, Check] = ("managedFields", _validate_managers)
+_COMMON = (_LABELS, _ANNOTATIONS, _OWNERS, _FINALIZERS, _MANAGERS)
+_CHANGED = (_LABELS, _ANNOTATIONS, _OWNERS, _MANAGERS)
+_KEPT = {
+    **dict.fromkeys(("name", "namespace", "uid"), ""),
+    **dict.fromkeys(("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")),
+}
+"""What never changes, and its value where it is absent."""
+
+
 def _validate_kept(new: Object, old: Object) -> list[FieldError]:
-    found = list(_validate_new_finalizers(new, old))
+    found = _validate_new_finalizers(new, old) if old.get("deletionTimestamp") else []
     if new.get("generation", 0) < old.get("generation", 0):
         found.append(errors.invalid("metadata.generation", new.get("generation", 0), "must not be decremented"))
-    for field in ("name", "namespace", "uid"):
-        found += _immutable(field, new.get(field, ""), old.get(field, ""))
-    for field in ("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"):
-        found += _immutable(field, new.get(field), old.get(field))
+    for field, absent in _KEPT.items():
+        if new.get(field, absent) != old.get(field, absent):
+            found.append(errors.invalid(f"metadata.{field}", new.get(field, absent), "field is immutable"))
     return found
 
 
-def _immutable(field: str, new: Any, old: Any) -> list[FieldError]:
-    return [] if new == old else [errors.invalid(f"metadata.{field}", new, "field is immutable")]
-
-
-def _validate_new_finalizers(new: Object, old: Object) -> Iterator[FieldError]:
+def _validate_new_finalizers(new: Object, old: Object) -> list[FieldError]:
+    """Of an object that is being deleted."""
     before = frozenset(old.get("finalizers") or [])
     added = [name for name in new.get("finalizers") or [] if name not in before]
-    if old.get("deletionTimestamp") and added:
-        listed = "[]string{" + ", ".join(errors.quoted(name) for name in sorted(added)) + "}"
-        text = "no new finalizers can be added if the object is being deleted, found new finalizers "
-        yield errors.forbidden("metadata.finalizers", text + listed)
+    if not added:
+        return []
+    listed = "[]string{" + ", ".join(errors.quoted(name) for name in sorted(added)) + "}"
+    text = "no new finalizers can be added if the object is being deleted, found new finalizers "
+    return [errors.forbidden("metadata.finalizers", text + listed)]
 
 
 def finalizer_warnings(new: Object, old: Object) -> list[str]:
     """What is accepted of added finalizers, but not well done (apiextensions `customresource/strategy.go`)."""
-    added = sorted(set(new.get("finalizers") or []) - set(old.get("finalizers") or []))
+    if not new.get("finalizers"):
+        return []
+    added = sorted(set(new["finalizers"]) - set(old.get("finalizers") or []))
     return [
         f"metadata.finalizers: {errors.quoted(name)}: prefer a domain-qualified finalizer name "
         f"{'including a path (/) ' if '.' in name else ''}to avoid accidental conflicts with other finalizer writers"
