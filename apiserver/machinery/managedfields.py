@@ -131,6 +131,11 @@ def _encode_entry(entry: Entry) -> Object:
     return {name: value for name, value in made.items() if value != ""}
 
 
+def without_managed(obj: Object) -> Object:
+    """The object without managedFields, itself where it has none."""
+    return with_managed(obj, {}) if "managedFields" in obj["metadata"] else obj
+
+
 def with_managed(obj: Object, managed: Managed) -> Object:
     """A copy of the object, its metadata new too, with these managedFields."""
     meta = {key: value for key, value in (obj.get("metadata") or {}).items() if key != "managedFields"}
@@ -156,10 +161,10 @@ def track_update(live: Object | None, new: Object, schema: Object, write: Write)
     is applied. Never fails: what cannot be tracked has no managedFields."""
     managed = _current(live, new, write.subresource)
     # The request's own managedFields are read, but are no field that it changes.
-    new = with_managed(new, {})
+    new = without_managed(new)
     if not managed and live is not None:
         return new
-    before = with_managed(live, {}) if live else {}
+    before = without_managed(live) if live else {}
     of = type_of(schema)
     try:
         if not managed:
@@ -195,9 +200,10 @@ class _Shaped:
 
 
 def _shape(value: Any) -> Any:
-    if isinstance(value, dict):
-        return tuple([(key, _shape(member)) for key, member in value.items()])
-    return blake2b(orjson.dumps(value), digest_size=16).digest() if isinstance(value, list) else type(value)
+    """Of an object: its keys, then the shapes of their values."""
+    if type(value) is dict:
+        return (*value, *map(_shape, value.values()))
+    return blake2b(orjson.dumps(value), digest_size=16).digest() if type(value) is list else type(value)
 
 
 @lru_cache(maxsize=128)
@@ -246,16 +252,15 @@ def updated(managed: Managed, live: Object, new: Object, of: MapType, write: Wri
 
 def _with_own(managed: Managed, own: FieldSet, write: Write) -> Managed:
     """With what the writer owns now, beside what it had."""
-    entry = Entry(write.manager or "unknown", UPDATE, write.api_version, write.subresource, own, write.now)
-    previous = managed.get(key_of(entry))
-    return {**managed, key_of(entry): entry._replace(fields=union(own, previous.fields)) if previous else entry}
+    key = (write.manager or "unknown", UPDATE, write.api_version, write.subresource)
+    previous = managed.get(key)
+    return {**managed, key: Entry(*key, union(own, previous.fields) if previous else own, write.now)}
 
 
 def changes_between(live: Object, new: Object, of: MapType, reset: FieldPaths) -> Comparison:
     """What differs outside the fields that the endpoint resets. Raises TypedError."""
-    changes = compare(live, new, of)
     untouched = field_set(reset)
-    return Comparison(*(recursive_difference(fields, untouched) for fields in changes)) if untouched else changes
+    return Comparison(*[recursive_difference(fields, untouched) for fields in compare(live, new, of)])
 
 
 @lru_cache(maxsize=64)
@@ -324,6 +329,6 @@ def restore_times_if_unchanged(live: Object, new: Object) -> Object:
     before, after = (obj["metadata"].get("managedFields") for obj in (live, new))
     if not before or not after or before == after or without_times(before) != without_times(after):
         return new
-    if not equal(with_managed(live, {}), with_managed(new, {})):
+    if not equal(without_managed(live), without_managed(new)):
         return new
     return {**new, "metadata": {**new["metadata"], "managedFields": before}}

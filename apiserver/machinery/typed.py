@@ -81,17 +81,18 @@ def compare(old: Object, new: Object, of: MapType) -> Comparison:
 
 def _compare_members(old: Object, new: Object, of: MapType, changes: Comparison) -> None:
     for name, value in old.items():
-        _compare(field_element(name), value, new.get(name, ABSENT), member_type(of, name), changes)
+        now = new.get(name, ABSENT)
+        if not same(value, now):
+            _compare(field_element(name), value, now, member_type(of, name), changes)
     for name, value in new.items():
         if name not in old:
             _compare(field_element(name), ABSENT, value, member_type(of, name), changes)
 
 
 def _compare(element: str, old: Any, new: Any, of: Type, changes: Comparison) -> None:
+    """Of two that are not the same."""
     shape = shape_of(old if new is ABSENT else new, of)
     if old is not ABSENT and new is not ABSENT:
-        if same(old, new):
-            return
         before = shape_of(old, of)
         if before != shape:
             _compare_as(before, element, old, new, of, changes)
@@ -104,15 +105,16 @@ def _compare(element: str, old: Any, new: Any, of: Type, changes: Comparison) ->
 
 def _compare_as(shape: str, element: str, old: Any, new: Any, of: Type, changes: Comparison) -> bool:
     """Compares two values of one shape; True when they were compared as a whole."""
-    below = Comparison({}, {}, {})
     if shape == MAP and of.map and not of.map.atomic:
         mine, other = _as_map(old), _as_map(new)
         if mine or other:
+            below = Comparison({}, {}, {})
             _compare_members(mine, other, of.map, below)
             return _attach(element, below, changes)
     elif shape == LIST and of.list and not of.list.atomic:
         before, after = _as_list(old), _as_list(new)
         if before or after:
+            below = Comparison({}, {}, {})
             _compare_items(before, after, of.list, below)
             return _attach(element, below, changes)
     _compare_leaf(element, old, new, changes)
@@ -156,7 +158,9 @@ def _compare_items(old: list[Any], new: list[Any], of: ListType, changes: Compar
     for key in {**before, **after}:
         was, now = before.get(key, []), after.get(key, [])
         if len(was) <= 1 and len(now) <= 1:
-            _compare(key, was[0] if was else ABSENT, now[0] if now else ABSENT, of.items, changes)
+            one, other = was[0] if was else ABSENT, now[0] if now else ABSENT
+            if not same(one, other):
+                _compare(key, one, other, of.items, changes)
         elif len(was) > 1 and len(now) > 1:
             _compare_leaf(key, was, now, changes)
         elif len(was) > 1:
