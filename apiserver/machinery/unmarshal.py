@@ -116,11 +116,8 @@ def _member_fault(properties: Mapping[str, Object], path: str, go_type: str) -> 
     }
 
     def fault(value: Object) -> str:
-        for key, faults in members.items():
-            find = faults.get(type(value.get(key)))
-            if find and (found := find(value[key])):
-                return found
-        return ""
+        found = {key: text for key, member in value.items() if (text := _fault(member, members.get(key, {})))}
+        return next(found[key] for key in members if key in found) if found else ""
 
     return fault
 

@@ -87,7 +87,7 @@ class Store:
         return f"{self.prefix}{namespace}/" if namespace and self.kind.namespaced else self.prefix
 
     def _now(self) -> str:
-        return self._clock().strftime("%Y-%m-%dT%H:%M:%SZ")
+        return f"{self._clock().isoformat()[:19]}Z"
 
     async def get(self, namespace: str, name: str, resource_version: str = "") -> Item:
         """Raises NotFound; Plain for a resourceVersion that is no number."""
