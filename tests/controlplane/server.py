@@ -133,7 +133,7 @@ class Standalone(Server):
 
 def with_kinds(directory: Path, files: Mapping[str, str]) -> Path:
     """A copy of the server's packages, below `directory`, that serves more kinds: name of the module -> its text."""
-    for package in ("apiserver", "storage", "reconciler"):
+    for package in ("apiserver", "http2", "storage", "reconciler"):
         shutil.copytree(ROOT / package, directory / package, ignore=shutil.ignore_patterns("__pycache__"))
     for name, text in files.items():
         (directory / "apiserver" / "kinds" / f"{name}.py").write_text(text)

@@ -16,15 +16,14 @@ from tests.e2e.watching import Watch
 from tests.e2e.websites import API, COLLECTION, GROUP, website
 
 BEFORE = ["HEAD~1", "HEAD~25"]
-PACKAGES = ("apiserver", "storage", "reconciler")
 MERGE, APPLY = "application/merge-patch+json", "application/apply-patch+yaml"
 SOON = 10.0
 
 
 @pytest.fixture(params=BEFORE)
 def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """The packages as they were, in a folder."""
-    command = ["git", "archive", "--format=tar", request.param, *PACKAGES]
+    """Everything as it was, in a folder."""
+    command = ["git", "archive", "--format=tar", request.param]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     assert done.returncode == 0, f"this test needs a git clone with its history, {request.param} is not in this one"
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
