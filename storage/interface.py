@@ -80,18 +80,15 @@ class Event:
 
 
 class Batch(list[Event]):
-    """Events in order, one at least. `memo` as in KeyValue, for all watches that are given the same ones."""
+    """Events in order, never changed. `revision`: of the last one, 0 if there is none. `memo` as in KeyValue, for all
+    watches that are given the same ones."""
 
-    __slots__ = ("memo",)
+    __slots__ = ("memo", "revision")
 
     def __init__(self, events: Iterable[Event]) -> None:
         super().__init__(events)
+        self.revision = self[-1].revision if self else 0
         self.memo: Any = None
-
-    @property
-    def revision(self) -> int:
-        """Of the last one."""
-        return self[-1].revision
 
 
 @dataclass(slots=True)

@@ -10,6 +10,8 @@ from itertools import chain
 
 from storage.interface import Batch, Progress, StorageError, Take, Unavailable
 
+MOST_RESTED = 0.02
+"""Seconds of rest that count for later: that much is delivered without a pause after a quiet time."""
 log = logging.getLogger(__name__)
 
 
@@ -46,6 +48,17 @@ class Watcher:
         self.due.append(batch)
         self.behind += len(batch)
 
+    def offer(self, batch: Batch, limit: int) -> None:
+        """Gives the events to `take` at once if it can have them; else they are pushed, and the watch wakes."""
+        if not self.waits or self.due or not self.take or self.ended or batch[0].revision <= self.after:
+            self.push(batch, limit)
+            self.deliver()
+        elif self._takes(batch):
+            self.after = batch.revision
+        else:
+            self.push(batch, limit)
+            self.wake.set()
+
     def _joined(self) -> Batch:
         if len(self.due) > 1:
             self.due = [Batch(chain.from_iterable(self.due))]
@@ -53,20 +66,24 @@ class Watcher:
 
     def _had(self, batch: Batch) -> None:
         self.due.clear()
-        self.behind, self.after = 0, batch[-1].revision
+        self.behind, self.after = 0, batch.revision
 
     def deliver(self) -> None:
         """Gives what is due to `take`; if it cannot have it now, wakes the watch, which will wait for its reader."""
         if self.waits and self.take and self.due:
             batch = self._joined()
-            try:
-                if self.take(batch):
-                    self._had(batch)
-                    return
-            except Exception:
-                # The others are not concerned. The watch will meet the same fault, in its own task.
-                log.debug("a watch could not take its events", exc_info=True)
+            if self._takes(batch):
+                self._had(batch)
+                return
         self.wake.set()
+
+    def _takes(self, batch: Batch) -> bool:
+        try:
+            return self.take is not None and self.take(batch)
+        except Exception:
+            # The others are not concerned. The watch will meet the same fault, in its own task.
+            log.debug("a watch could not take its events", exc_info=True)
+            return False
 
     async def next(self) -> Batch | Progress:
         """What was not taken, all that is due at once. Raises `ended`."""
@@ -106,8 +123,9 @@ class Watchers:
         self._delivery: asyncio.TimerHandle | None = None
         """Is there whenever `_undelivered` has somebody, but for those who have left."""
         self._rested = 0.0
-        """Until then by the event loop's clock nothing is delivered: as long again as it took the last time. So half of
-        the event loop is left to others, and the more there is to do, the more events each watch has at a time."""
+        """Until then by the event loop's clock nothing is delivered: as long again as it took the last time, less what
+        it has rested before. So half of the event loop is left to others, and the more there is to do, the more events
+        each watch has at a time; events that come singly do not wait."""
 
     def join(self, prefix: str, missed: Batch, after: int, take: Take | None) -> Watcher:
         """A watch of the keys with this prefix that has `missed` (maybe nothing) to begin with. `leave` ends it."""
@@ -124,26 +142,33 @@ class Watchers:
 
     def fan_out(self, batch: Batch) -> None:
         """Gives the events to whoever watches their keys."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        resting = self._delivery or started < self._rested
         keyed = [(event.key, event) for event in batch]
         for prefix, watchers in self._open.items():
             if matching := Batch(event for key, event in keyed if key.startswith(prefix)):
-                self._undelivered |= watchers
+                give = Watcher.push if resting else Watcher.offer
                 for watcher in watchers:
-                    watcher.push(matching, self._buffer)
-        if self._undelivered and not self._delivery:
-            loop = asyncio.get_running_loop()
-            if loop.time() < self._rested:
-                self._delivery = loop.call_at(self._rested, self._deliver)
-            else:
-                self._deliver()
+                    give(watcher, matching, self._buffer)
+                if resting:
+                    self._undelivered |= watchers
+        if not resting:
+            self._rest(started)
+        elif self._undelivered and not self._delivery:
+            self._delivery = loop.call_at(self._rested, self._deliver)
 
     def _deliver(self) -> None:
         watchers, self._undelivered, self._delivery = self._undelivered, set(), None
-        clock = asyncio.get_running_loop().time
-        started = clock()
+        started = asyncio.get_running_loop().time()
         for watcher in watchers:
             watcher.deliver()
-        self._rested = 2 * clock() - started
+        self._rest(started)
+
+    def _rest(self, started: float) -> None:
+        """After a delivery that has just ended."""
+        took = asyncio.get_running_loop().time() - started
+        self._rested = max(self._rested, started - MOST_RESTED) + 2 * took
 
     def announce(self, revision: int) -> None:
         """Lets every watch report the revision, after the events up to it."""

@@ -60,9 +60,12 @@ class Watcher:
 
     def take(self, batch: WatchBatch) -> bool:
         """Writes at once; False: the client has no room for it now."""
-        if batch.events and not self._push(batch.lines if self._as_is else self._lines(batch)):
+        events = batch.events
+        if events and not self._push(batch.lines if self._as_is else self._lines(batch)):
             return False
-        self._wrote(batch)
+        self.revision = batch.revision
+        self._first = self._first and not events
+        self._sent.value += len(events)
         return True
 
     async def write(self, batch: WatchBatch) -> None:

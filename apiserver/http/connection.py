@@ -4,6 +4,7 @@ that leave in one piece."""
 import asyncio
 import weakref
 from collections.abc import Iterable
+from functools import lru_cache
 from math import inf
 from typing import Any
 from urllib.parse import unquote
@@ -30,6 +31,12 @@ _TOO_LARGE = (
 _JOINED = 16 * 1024
 """Bytes that a TLS record holds."""
 _BODILESS = (204, 304)
+
+
+@lru_cache(1)
+def _chunk(data: bytes) -> bytes:
+    """Not empty. The same is often pushed to one connection after the other."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 class Cycle(RequestResponseCycle):
@@ -60,7 +67,7 @@ class Cycle(RequestResponseCycle):
     def push(self, data: bytes) -> bool:
         if self._head or self.flow.write_paused or self.disconnected or self.response_complete:
             return False
-        self.transport.write(self._framed(data, more=True))
+        self.transport.write(_chunk(data) if self.chunked_encoding else self._framed(data, more=True))
         return True
 
     def _encode_head(self, code: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -100,7 +107,7 @@ class Cycle(RequestResponseCycle):
             return b""
         if not self.chunked_encoding:
             return body
-        chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+        chunk = _chunk(body) if body else b""
         return chunk if more else chunk + b"0\r\n\r\n"
 
     def _end(self) -> None:

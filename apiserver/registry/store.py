@@ -48,7 +48,9 @@ _RESET: dict[str, frozenset[tuple[str, ...]]] = {
 
 
 def _taking(take: Take, matches: Matches | None) -> Callable[[Batch], bool]:
-    return lambda batch: take(watch_batch(batch, matches))
+    if matches is not None:
+        return lambda batch: take(watch_batch(batch, matches))
+    return lambda batch: take(batch.memo or watch_batch(batch, None))
 
 
 class _Unchanged(Exception):

@@ -3,7 +3,7 @@
 import asyncio
 
 from storage.interface import Batch, Event, KeyValue
-from storage.watchers import Watchers
+from storage.watchers import MOST_RESTED, Watchers
 
 
 def written(revision: int) -> Batch:
@@ -16,7 +16,7 @@ async def test_who_has_left_is_given_nothing() -> None:
     gone, there = list[int](), asyncio.Queue[int]()
 
     def take_slowly(batch: Batch) -> bool:
-        until = clock() + 0.02
+        until = clock() + 2 * MOST_RESTED
         while clock() < until:
             pass
         gone.append(batch.revision)
@@ -37,3 +37,45 @@ async def test_who_has_left_is_given_nothing() -> None:
     assert gone == [1]
     for task in waiting:
         task.cancel()
+
+
+async def test_events_that_come_singly_do_not_wait() -> None:
+    """After a quiet time each of two deliveries is made at once; the loop is not asked to come back for one."""
+    taken: list[int] = []
+
+    def take(batch: Batch) -> bool:
+        taken.append(batch.revision)
+        return True
+
+    watchers = Watchers(buffer=10)
+    waiting = asyncio.create_task(watchers.join("/", Batch(()), 0, take).next())
+    await asyncio.sleep(0)
+    for revision in (1, 2):
+        watchers.fan_out(written(revision))
+        assert taken[-1] == revision
+    waiting.cancel()
+
+
+async def test_what_is_not_taken_is_had_in_order() -> None:
+    """What could not be taken at once comes before what could, and all of it once."""
+    has_room, taken = [False], list[int]()
+
+    def take(batch: Batch) -> bool:
+        taken.extend(event.revision for event in batch if has_room[0])
+        return has_room[0]
+
+    watchers = Watchers(buffer=10)
+    watcher = watchers.join("/", Batch(()), 0, take)
+    waiting = asyncio.create_task(watcher.next())
+    await asyncio.sleep(0)
+    watchers.fan_out(written(1))
+    has_room[0] = True
+    watchers.fan_out(written(2))
+    assert taken == [1, 2]
+    watchers.fan_out(written(2))
+    watchers.fan_out(written(3))
+    assert taken == [1, 2, 3]
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    watchers.fan_out(written(4))
+    assert [event.revision for event in await watcher.next()] == [4]
