@@ -8,6 +8,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -58,25 +59,34 @@ class AccessLines:
             self._lines.clear()
 
 
+@dataclass(slots=True)
 class Answer:
-    """Passes an answer on with the universal headers, and notes its code (0: it has not begun) and size."""
+    """What is known of an answer. `code` is 0 before it begins; `size`: bytes of its body."""
 
-    __slots__ = ("_close", "_send", "audit_id", "code", "size")
+    audit_id: str
+    code: int = 0
+    size: int = 0
 
-    def __init__(self, send: Send, audit_id: str, close: bool) -> None:
-        self._send, self.audit_id, self._close = send, audit_id, close
-        self.code = self.size = 0
+
+class _Sender:
+    """Passes an answer on with the universal headers, and notes its code and size. It is none with the Answer, which is
+    in the scope: the connection has the scope, and `send` is the connection's."""
+
+    __slots__ = ("_answer", "_close", "_send")
+
+    def __init__(self, send: Send, answer: Answer, close: bool) -> None:
+        self._send, self._answer, self._close = send, answer, close
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.body":
-            self.size += len(message.get("body", b""))
+            self._answer.size += len(message.get("body", b""))
         elif message["type"] == "http.response.start":
-            self.code = message["status"]
+            self._answer.code = message["status"]
             message["headers"] = self._complete(message.get("headers", ()))
         await self._send(message)
 
     def _complete(self, given: Headers) -> list[tuple[bytes, bytes]]:
-        headers = [*given, (b"audit-id", self.audit_id.encode("latin-1"))]
+        headers = [*given, (b"audit-id", self._answer.audit_id.encode("latin-1"))]
         if b"cache-control" not in dict(headers):
             headers.append(_NO_CACHE)
         if self._close:
@@ -98,7 +108,8 @@ class Observe:
         started = time.time()
         headers = dict(scope["headers"])
         info = parse_request(scope["method"], scope["path"], scope["query_string"])
-        answer = Answer(send, _audit_id(headers), self._drain.shutting_down.is_set())
+        answer = Answer(_audit_id(headers))
+        send = _Sender(send, answer, self._drain.shutting_down.is_set()).send
         state = scope.setdefault("state", {})
         state["info"], state["answer"], state["warnings"] = info, answer, []
         labels = self._metrics.labels(info, info.verb == "patch" and _is_apply(headers))
@@ -106,12 +117,12 @@ class Observe:
         if info.is_watch:
             self._metrics.longrunning(labels, 1)
         try:
-            await self._app(scope, receive, answer.send)
+            await self._app(scope, receive, send)
         except Exception:
             # A begun answer is cut off by returning.
             logger.exception("panic in %s %s, audit id %s", info.method, info.path, answer.audit_id)
             if not answer.code:
-                await send_text(answer.send, 500, PANIC)
+                await send_text(send, 500, PANIC)
         finally:
             self._drain.leave()
             if info.is_watch:
