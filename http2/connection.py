@@ -7,7 +7,6 @@ many streams. What streams carry is their makers'.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from math import inf
 from typing import cast
 
 from http2 import frames
@@ -70,7 +69,7 @@ class Connection(asyncio.BufferedProtocol):
         """What the peer did wrong."""
         self._last_served = frames.LAST_STREAM
         self._unread_answers = self._overhead = 0
-        self._overhead_since = -inf
+        self._overhead_since = 0.0
 
     # For subclasses
 
@@ -92,6 +91,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self.loop = asyncio.get_running_loop()
+        self._overhead_since = self.loop.time()
         if self.is_client:
             self.write(frames.PREFACE)
         self.write(frames.settings(self._settings))

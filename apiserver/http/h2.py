@@ -31,7 +31,7 @@ PREFACE_SECONDS = 10.0
 GOODBYE_SECONDS = 1.0
 """A client that does not answer for so long is told all the same how far it is served."""
 
-_CHECK_SECONDS = HEADER_SECONDS / 2
+CHECK_SECONDS = HEADER_SECONDS / 2
 _SETTINGS = {
     frames.MAX_CONCURRENT_STREAMS: MAX_STREAMS,
     frames.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
@@ -67,10 +67,11 @@ class Connection(connection.Connection):
         super().connection_made(transport)
         self._state.connections.add(self)  # type: ignore[arg-type]
         self._server, self._client = get_local_addr(self.transport), get_remote_addr(self.transport)
-        certificate = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        secure = transport.get_extra_info("ssl_object")
+        certificate = secure.getpeercert(binary_form=True) if secure is not None else None
         self._tls: dict[str, bytes | None] = {"client_cert_der": certificate}
         self._idle_since = self.loop.time()
-        self._timer = self.loop.call_later(PREFACE_SECONDS, self._check_preface)
+        self._timer = self.loop.call_later(PREFACE_SECONDS, self.check_preface)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._state.connections.discard(self)
@@ -130,13 +131,13 @@ class Connection(connection.Connection):
 
     # Time
 
-    def _check_preface(self) -> None:
+    def check_preface(self) -> None:
         if self.reader.has_settings:
-            self._check()
+            self.check()
         else:
             self.transport.close()
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Now and then: a timer for each request would cost more."""
         if self.reader.block is not None and self.reader.block is self._seen_block:
             self.end(frames.ENHANCE_YOUR_CALM, "a header block takes too long")
@@ -144,7 +145,7 @@ class Connection(connection.Connection):
         self._seen_block = self.reader.block
         if self.loop.time() - self._idle_since > IDLE_SECONDS:
             self.shutdown()
-        self._timer = self.loop.call_later(_CHECK_SECONDS, self._check)
+        self._timer = self.loop.call_later(CHECK_SECONDS, self.check)
 
     # The end
 

@@ -24,6 +24,9 @@ class Pipe(asyncio.Transport):
     def close(self) -> None:
         self.closed = True
 
+    def abort(self) -> None:
+        self.closed = True
+
     def pause_reading(self) -> None:
         """Nothing is read here."""
 
