@@ -169,11 +169,13 @@ class Running:
             yield client
 
     @contextmanager
-    def connection(self, pair: KeyPair | None = None) -> Iterator[ssl.SSLSocket]:
+    def connection(self, pair: KeyPair | None = None, protocol: str = "http/1.1") -> Iterator[ssl.SSLSocket]:
         """Bytes as they are."""
+        context = self.tls(pair)
+        context.set_alpn_protocols([protocol])
         with (
             socket.create_connection(("127.0.0.1", self.port)) as raw,
-            self.tls(pair).wrap_socket(raw, server_hostname="127.0.0.1") as secure,
+            context.wrap_socket(raw, server_hostname="127.0.0.1") as secure,
         ):
             yield secure
 

@@ -21,6 +21,7 @@ HERE = Path(__file__).resolve().parent
 BENCH = HERE.parents[1] / "bench"
 MODULES = {
     "etcd": HERE / "etcd",
+    "h2spec": HERE / "h2spec",
     "kubernetes": HERE / "kubernetes",
     "kwok": HERE / "kwok",
     "kubectl-1.32": HERE / "kubectl-1.32",

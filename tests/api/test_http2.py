@@ -1,0 +1,181 @@
+"""What HTTP/2 must not change, over real TLS, by a client that is not ours: who is believed, limits, the end."""
+
+import json
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apiserver.certificates import KeyPair, issue
+from apiserver.http import h2
+from apiserver.http.body import LIMIT
+from http2 import frames, hpack
+from http2.reader import Frame, Reader
+from tests.api.test_trust import FORGED, UNAUTHORIZED, WIDGETS, front_proxy, running
+from tests.api.trusting import Running
+from tests.hyper import Answer, Header, Hyper, request
+
+BOB = (b"x-remote-user", b"bob")
+
+
+class Session:
+    """A connection with TLS that has begun."""
+
+    def __init__(self, connection: ssl.SSLSocket) -> None:
+        self.connection, self.client = connection, Hyper()
+        self.listen()
+
+    def listen(self) -> None:
+        """Sends what there is to say, and takes what comes next."""
+        self.connection.sendall(self.client.to_send())
+        data = self.connection.recv(65_536)
+        assert data, "the server has ended the connection"
+        self.client.received(data)
+
+    def answer(self, stream: int) -> Answer:
+        """When it is complete, or reset."""
+        answer = self.client.answers.setdefault(stream, Answer())
+        while not answer.ended and answer.reset < 0:
+            self.listen()
+        return answer
+
+    def ask(self, *headers: Header, method: str = "GET", path: str = "/who") -> Answer:
+        return self.answer(self.client.ask(request(method, path, *headers)))
+
+    def ask_so(self, block: bytes) -> Answer:
+        """With headers that its client would not write, or not in time."""
+        stream = self.client.ask(request("GET", "/"), end=False)
+        self.client.to_send()
+        self.connection.sendall(frames.headers(stream, block, end=True))
+        return self.answer(stream)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("http2")) as server:
+        yield server
+
+
+@contextmanager
+def session(server: Running, pair: KeyPair | None = None) -> Iterator[Session]:
+    with server.connection(pair, h2.ALPN) as connection:
+        assert connection.selected_alpn_protocol() == h2.ALPN
+        yield Session(connection)
+
+
+def seen(answer: Answer) -> dict[str, Any]:
+    """By the application."""
+    body: dict[str, Any] = json.loads(answer.body)
+    return body
+
+
+def test_forged_headers(server: Running) -> None:
+    """X-Remote-* without the front proxy's certificate names nobody, and the application does not see it; another
+    certificate is its own subject."""
+    forged = [(name.lower().encode(), value.encode()) for name, value in FORGED.items()]
+    with session(server) as anonymous:
+        found = seen(anonymous.ask(*forged))
+    assert (found["user"], found["headers"]) == ("system:anonymous", ["host"])
+    with session(server, issue(server.authorities.client, "dave", client=True)) as dave:
+        assert seen(dave.ask(*forged))["user"] == "dave"
+
+
+SMUGGLED: dict[str, Header] = {
+    "a capital": (b"X-Remote-Group", b"system:masters"),
+    "within a value": (b"a", b"b\r\nx-remote-group: system:masters"),
+    "within a name": (b"a: b\r\nx-remote-group", b"system:masters"),
+    "with a colon": (b"x-remote-group:", b"system:masters"),
+    "with a blank": (b" x-remote-group", b"system:masters"),
+    "for a connection": (b"connection", b"x-remote-user"),
+    "by another framing": (b"transfer-encoding", b"chunked"),
+}
+
+
+@pytest.mark.parametrize("smuggled", SMUGGLED.values(), ids=SMUGGLED.keys())
+def test_smuggled_headers(server: Running, smuggled: Header) -> None:
+    """Not even through the front proxy does a header that is none become one; other requests are not harmed."""
+    with session(server, front_proxy(server)) as proxy:
+        assert proxy.ask(BOB, smuggled).reset == frames.PROTOCOL_ERROR
+        assert seen(proxy.ask(BOB))["groups"] == ["system:authenticated"]
+
+
+def test_streams_are_strangers(server: Running) -> None:
+    """Who a request of the front proxy is for says nothing of the next one."""
+    with session(server, front_proxy(server)) as proxy:
+        users = [seen(proxy.ask((b"x-remote-user", name)))["user"] for name in (b"bob", b"carol")]
+        assert users == ["bob", "carol"]
+        assert proxy.ask().code == 401
+
+
+def test_trailers_are_no_headers(server: Running) -> None:
+    """What follows a body adds nothing to who asks, not even from the front proxy."""
+    with session(server, front_proxy(server)) as proxy:
+        stream = proxy.client.ask(request("POST", "/who", BOB), b"", end=False)
+        trailers = [(b"x-remote-group", b"system:masters"), (b"authorization", b"Bearer secret"), (b"x-other", b"1")]
+        proxy.client.connection.send_headers(stream, trailers, end_stream=True)
+        found = seen(proxy.answer(stream))
+    assert (found["user"], found["groups"]) == ("bob", ["system:authenticated"])
+    assert found["headers"] == ["host"]
+
+
+def test_headers_too_large(server: Running) -> None:
+    """More than a megabyte is 431, far more ends the connection; what is large but not too large is fine."""
+    for size, code in ((h2.MAX_HEADER_LIST // 2, 200), (h2.MAX_HEADER_LIST, 431)):
+        with session(server) as client:
+            block = hpack.encode([*request("GET", "/who"), (b"a", b"x" * size)])
+            assert client.ask_so(block).code == code
+    with session(server) as client, pytest.raises((AssertionError, OSError)):
+        client.ask_so(hpack.encode([*request("GET", "/who"), (b"a", b"x" * 3 * h2.MAX_HEADER_LIST)]))
+
+
+def test_unread_body(server: Running) -> None:
+    """Who is refused before the body was sent need not send it, and may go on."""
+    with session(server) as client:
+        stream = client.client.ask(request("POST", "/who", (b"authorization", b"Bearer guessed")), end=False)
+        answer = client.answer(stream)
+        while answer.reset < 0:
+            client.listen()
+        assert (answer.code, seen(answer), answer.reset) == (401, UNAUTHORIZED, frames.NO_ERROR)
+        assert client.ask().code == 200
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_body_too_large(server: Running, declared: bool) -> None:
+    """More than 3 MiB is 413, declared or not."""
+    length = [(b"content-length", b"%d" % (LIMIT + 1))] if declared else []
+    with session(server) as client:
+        stream = client.client.ask(request("POST", WIDGETS, *length), end=False)
+        sent, answer = 0, client.client.answers.setdefault(stream, Answer())
+        while not answer.ended and sent <= LIMIT:
+            room = min(client.client.room(stream), LIMIT + 1 - sent)
+            if room > 0 and answer.reset < 0:
+                client.client.send(stream, b"x" * room, end=False)
+                sent += room
+            client.listen()
+        answer = client.answer(stream)
+    assert (answer.code, seen(answer)["message"]) == (413, f"Request entity too large: limit is {LIMIT}")
+
+
+def received(connection: ssl.SSLSocket) -> Iterator[Frame]:
+    """The frames that still come, until the server ends the connection."""
+    reader = Reader(preface=b"", frame_size=frames.DEFAULT_FRAME_SIZE, max_block=1 << 20)
+    while data := connection.recv(65_536):
+        yield from reader.read(data)
+
+
+def test_shutdown(tmp_path: Path) -> None:
+    """A server that ends answers what it was asked, and then ends its connections."""
+    with running(tmp_path) as server, server.connection(protocol=h2.ALPN) as connection:
+        connection.sendall(frames.PREFACE + frames.settings({}))
+        connection.sendall(frames.headers(1, hpack.encode(request("GET", "/hold")), end=True))
+        server.backend.held.acquire()
+        server.server.should_exit = True
+        coming = received(connection)
+        next(frame for frame in coming if frame[0] == frames.GOAWAY)
+        server.server_loop(server.backend.release)
+        flags = [flags for kind, flags, stream, _ in coming if kind == frames.DATA and stream == 1]
+    assert flags
+    assert flags[-1] & frames.END_STREAM

@@ -1,0 +1,44 @@
+"""The server's HTTP/2 against h2spec, the conformance suite for RFC 7540 and 7541."""
+
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.controlplane import golang
+from tests.controlplane.server import Standalone
+
+PACKAGE = "github.com/summerwind/h2spec/cmd/h2spec"
+WITHIN = 20
+"""Seconds for an answer of the server, on a busy machine."""
+CASES = 146
+"""Of h2spec 2.2.1, those included that it calls strict."""
+
+
+@pytest.fixture(scope="module")
+def h2spec(pytestconfig: pytest.Config) -> Path:
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+    assert capture is not None
+    with capture.global_and_fixture_disabled():
+        return golang.program("h2spec", "h2spec", golang.to_stderr, package=PACKAGE)
+
+
+def test_h2spec(h2spec: Path, standalone: Standalone, tmp_path: Path) -> None:
+    """Every case passes, over TLS."""
+    report = tmp_path / "report.xml"
+    command: list[str | Path] = [
+        h2spec,
+        "--tls",
+        "--insecure",
+        "--strict",
+        f"--port={standalone.port}",
+        "--path=/version",
+    ]
+    done = subprocess.run(
+        [*command, f"--timeout={WITHIN}", f"--junit-report={report}"], capture_output=True, text=True, check=False
+    )
+    cases = list(ElementTree.parse(report).iter("testcase"))  # noqa: S314 - of a program that we have built
+    failed = [case.attrib for case in cases if any(child.tag in ("failure", "error", "skipped") for child in case)]
+    assert not failed, done.stdout
+    assert (len(cases), done.returncode) == (CASES, 0), done.stdout
