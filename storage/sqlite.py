@@ -161,11 +161,15 @@ class SQLiteStorage:
 
     async def _write(self, key: str, value: bytes | None, expected: int) -> int:
         self._require_open()
-        write = _Write(key, value, expected, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        if not self._queue:
+            # One timer for all that are committed together.
+            loop.call_later(DEADLINE, _give_up, self._queue)
+        write = _Write(key, value, expected, loop.create_future())
         self._queue.append(write)
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit_queue())
-        return await _within(DEADLINE, write.done)
+        return await write.done
 
     async def _commit_queue(self) -> None:
         try:
@@ -179,6 +183,7 @@ class SQLiteStorage:
                 self._publish([outcome for outcome in outcomes if isinstance(outcome, Event)])
                 for write, outcome in zip(batch, outcomes, strict=True):
                     _answer(write, outcome)
+                batch.clear()
         finally:
             self._committing = None
 
@@ -274,7 +279,17 @@ async def _within(seconds: float, answer: Awaitable[T]) -> T:
         async with asyncio.timeout(seconds):
             return await answer
     except TimeoutError:
-        raise Unavailable(f"SQLite has not answered within {seconds} s") from None
+        raise _silent(seconds) from None
+
+
+def _silent(seconds: float) -> Unavailable:
+    return Unavailable(f"SQLite has not answered within {seconds} s")
+
+
+def _give_up(writes: Sequence[_Write]) -> None:
+    """On those that are still to be answered."""
+    for write in writes:
+        _answer(write, _silent(DEADLINE))
 
 
 def _answer(write: _Write, outcome: Event | StorageError) -> None:

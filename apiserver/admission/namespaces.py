@@ -130,7 +130,7 @@ class StoredObject(Protocol):
 class NamespaceStore(Protocol):
     """The part of the Namespace kind's Store that is needed here."""
 
-    async def get(self, namespace: str, name: str) -> StoredObject: ...
+    async def get(self, namespace: str, name: str, resource_version: str) -> StoredObject: ...
 
 
 class StoreNamespaces:
@@ -141,7 +141,7 @@ class StoreNamespaces:
 
     async def phase(self, name: str, fresh: bool) -> str | None:
         try:
-            return _phase((await self._store.get("", name)).object)
+            return _phase((await self._store.get("", name, "" if fresh else "0")).object)
         except NotFound:
             return None
 

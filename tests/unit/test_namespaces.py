@@ -159,21 +159,22 @@ class Stored:
 
 
 class MemoryStore:
-    """Namespaces that this process serves; others are not found."""
+    """Namespaces that this process serves, others are not found; its cache does not know "new" yet."""
 
     def __init__(self, *items: Object) -> None:
         self.items = {item["metadata"]["name"]: item for item in items}
 
-    async def get(self, namespace: str, name: str) -> Stored:
-        if name not in self.items:
+    async def get(self, namespace: str, name: str, resource_version: str) -> Stored:
+        if name not in self.items or (name == "new" and resource_version == "0"):
             raise NotFound.of(Resource("", "namespaces"), name)
         return Stored(self.items[name])
 
 
-@pytest.mark.parametrize(("name", "refusal"), [("ns", None), ("going", Forbidden), ("none", NotFound)])
+@pytest.mark.parametrize(("name", "refusal"), [("ns", None), ("new", None), ("going", Forbidden), ("none", NotFound)])
 async def test_namespaces_in_our_own_store(name: str, refusal: type[APIError] | None) -> None:
-    """Standalone, the same rule holds over the namespaces of this process."""
-    rule = NamespaceLifecycle(StoreNamespaces(MemoryStore(namespace("ns"), namespace("going", "Terminating"))))
+    """Standalone, the same rule holds over the namespaces of this process, those included that are not cached yet."""
+    store = MemoryStore(namespace("ns"), namespace("new"), namespace("going", "Terminating"))
+    rule = NamespaceLifecycle(StoreNamespaces(store))
     if refusal is None:
         await rule.admit_create(WEBSITES, name, "a")
     else:
