@@ -75,8 +75,8 @@ class CallFailed(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Method:
-    """`path` is /package.Service/Method; `parse` makes the answer of a message's bytes; `timeout` in seconds, 0 for none;
-    `metadata` goes with each call."""
+    """`path` is /package.Service/Method; `parse` makes the answer of a message's bytes; `timeout` in seconds, 0 for
+    none; `metadata` goes with each call."""
 
     path: str
     parse: Callable[[bytes], Any]
@@ -303,9 +303,9 @@ def _failure(trailers: Mapping[bytes, bytes]) -> CallFailed | None:
     code = trailers.get(b"grpc-status", b"")
     if code == b"0":
         return None
-    known = code.isdigit() and int(code) <= max(Status)
-    text = _text(unquote_to_bytes(trailers.get(b"grpc-message", b"")))
-    return CallFailed(Status(int(code)) if known else Status.UNKNOWN, text)
+    if not code.isdigit() or int(code) > max(Status):
+        return CallFailed(Status.UNKNOWN, f"the answer's status is {_text(code)!r}")
+    return CallFailed(Status(int(code)), _text(unquote_to_bytes(trailers.get(b"grpc-message", b""))))
 
 
 def _reset_failure(error: StreamClosed) -> CallFailed:

@@ -53,14 +53,15 @@ class TLSFiles:
             else:
                 context.load_default_certs()
         except ssl.SSLError as error:
-            raise OSError(f"{self.authorities} holds no certificates: {_reason(error)}") from None
+            raise OSError(f"{self.authorities} holds no certificates ({_reason(error)})") from None
         try:
             if self.certificate:
                 # With a password it asks nobody for one.
                 context.load_cert_chain(self.certificate, self.key or None, password="")
         except ssl.SSLError as error:
             files = f"{self.certificate} and {self.key}"
-            raise OSError(f"{files} are no certificate and its key: {_reason(error)}") from None
+            reason = _reason(error) if error.reason else "not PEM, or encrypted"
+            raise OSError(f"{files} are no certificate and its key ({reason})") from None
         return context
 
 
@@ -75,7 +76,7 @@ class Channel:
             raise ValueError(f"{endpoint!r} is not an etcd endpoint such as https://host:{DEFAULT_PORT}")
         self.endpoint = endpoint
         self.connection: ClientConnection | None = None
-        self.problem = ""
+        self.problem = "no connection yet"
         self._owner = owner
         self._host, self._port = url.hostname, url.port or DEFAULT_PORT
         self._files = files if url.scheme == "https" else None
@@ -100,6 +101,8 @@ class Channel:
                 self.problem = ""
                 self._owner.start_waiting()
                 self.problem = await self.connection.ended
+            except TimeoutError:
+                self.problem = f"it does not answer in {'TLS' if self._files else 'HTTP/2'}"
             except (OSError, ValueError) as error:
                 self.problem = _reason(error)
             self.connection = None
@@ -142,7 +145,6 @@ class ClientConnection(Connection):
         self.lost: asyncio.Future[None] = loop.create_future()
         self._owner = owner
         self._ping_unanswered = False
-        self._next_ping = loop.call_later(PING_INTERVAL, self._send_ping)
 
     @property
     def has_room(self) -> bool:
@@ -163,6 +165,7 @@ class ClientConnection(Connection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._owner.connections.add(self)
+        self._next_ping = self._loop.call_later(self._owner.ping_interval, self._send_ping)
 
     def settings_received(self) -> None:
         _finish(self.settled, None)
@@ -203,21 +206,30 @@ class ClientConnection(Connection):
         if self.streams:
             self._ping_unanswered = True
             self.write(frames.ping(bytes(8)))
-        self._next_ping = self._loop.call_later(PING_TIMEOUT, self._judge)
+        self._next_ping = self._loop.call_later(self._owner.ping_timeout, self._judge)
 
     def _judge(self) -> None:
         if self._ping_unanswered:
             self.transport.abort()
         else:
-            self._next_ping = self._loop.call_later(PING_INTERVAL - PING_TIMEOUT, self._send_ping)
+            rest = self._owner.ping_interval - self._owner.ping_timeout
+            self._next_ping = self._loop.call_later(rest, self._send_ping)
 
 
 class Channels:
     """Calls over connections to some endpoints, tried in this order; they are one service. `connections`: those that
     are open."""
 
-    def __init__(self, endpoints: Sequence[str], files: TLSFiles) -> None:
+    def __init__(
+        self,
+        endpoints: Sequence[str],
+        files: TLSFiles,
+        *,
+        ping_interval: float = PING_INTERVAL,
+        ping_timeout: float = PING_TIMEOUT,
+    ) -> None:
         """Begins to connect. Raises ValueError for something not an endpoint."""
+        self.ping_interval, self.ping_timeout = ping_interval, ping_timeout
         self.connections: set[ClientConnection] = set()
         self._channels = deque([Channel(endpoint, files, self) for endpoint in endpoints])
         self._waiting: dict[Call, None] = {}
@@ -331,6 +343,4 @@ def _reason(error: Exception) -> str:
         return f"its certificate is not trusted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return f"TLS: {(error.reason or str(error)).replace('_', ' ').lower()}"
-    if isinstance(error, TimeoutError):
-        return "it does not answer"
-    return getattr(error, "strerror", "") or str(error)
+    return getattr(error, "strerror", "") or str(error) or "it ended the connection"

@@ -6,6 +6,12 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from storage.cacher import Cacher
 from storage.compaction import Round, compaction_round
@@ -44,8 +50,12 @@ async def test_client_certificates(tmp_path: Path, prefix: str) -> None:
     await asyncio.to_thread(server.start)
     try:
         await check_trusted(server, authority, client, prefix)
-        await check_untrusted(server, authority)
-        await check_untrusted(server, Authority(tmp_path, "other"), client)
+        other = Authority(tmp_path, "other")
+        await asyncio.gather(
+            check_untrusted(server, authority, None, "certificate required"),
+            check_untrusted(server, authority, other.issue("stranger"), "unknown ca"),
+            check_untrusted(server, other, client, "its certificate is not trusted: unable to get local issuer"),
+        )
     finally:
         server.kill()
 
@@ -57,9 +67,10 @@ async def check_trusted(server: Etcd, authority: Authority, client: Leaf, prefix
         await storage.close()
 
 
-async def check_untrusted(server: Etcd, authority: Authority, client: Leaf | None = None) -> None:
+async def check_untrusted(server: Etcd, authority: Authority, client: Leaf | None, reason: str) -> None:
+    """Unavailable says why."""
     storage = await connect_tls(server.endpoint, authority, client)
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable, match=reason):
         await storage.check()
     await storage.close()
 
@@ -74,6 +85,71 @@ async def test_unreadable_certificate(tmp_path: Path) -> None:
     missing = str(tmp_path / "missing.crt")
     with pytest.raises(Unavailable, match=r"missing\.crt: No such file"):
         await EtcdStorage.connect(["https://127.0.0.1:1"], ca_file=missing)
+
+
+async def test_unusable_certificates(tmp_path: Path) -> None:
+    """Files that hold something else are named, a key that does not belong to its certificate, too; nobody is asked
+    for the password of one that is encrypted."""
+    authority = Authority(tmp_path, "ca")
+    client, other = authority.issue("apiserver"), authority.issue("other")
+    (tmp_path / "junk").write_text("junk")
+    encrypted = load_pem_private_key(client.key.read_bytes(), None).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
+    )
+    (tmp_path / "encrypted").write_bytes(encrypted)
+    junk, certificate = str(tmp_path / "junk"), str(client.certificate)
+    for files, reason in (
+        ({"ca_file": junk}, "junk holds no certificates"),
+        ({"cert_file": certificate, "key_file": junk}, "apiserver.crt and .*junk are no certificate and its key"),
+        ({"cert_file": certificate, "key_file": str(tmp_path / "encrypted")}, "not PEM, or encrypted"),
+        ({"cert_file": certificate, "key_file": str(other.key)}, "key values mismatch"),
+    ):
+        with pytest.raises(Unavailable, match=reason):
+            await EtcdStorage.connect(["https://127.0.0.1:1"], **files)
+
+
+async def test_renewed_certificates(tmp_path: Path) -> None:
+    """The files are read for each connection: what was refused is let in once they are right."""
+    authority = Authority(tmp_path, "ca")
+    serving, client, stranger = (
+        authority.issue("etcd"),
+        authority.issue("apiserver"),
+        Authority(tmp_path, "o").issue("x"),
+    )
+    server = Etcd(tmp_path, ServingCertificates(serving.certificate, serving.key, authority.certificate))
+    await asyncio.to_thread(server.start)
+    storage = await connect_tls(server.endpoint, authority, stranger)
+    try:
+        with pytest.raises(Unavailable, match="unknown ca"):
+            await storage.check()
+        client.key.replace(stranger.key)
+        client.certificate.replace(stranger.certificate)
+        await storage.check()
+    finally:
+        await storage.close()
+        server.kill()
+
+
+async def test_what_is_no_etcd(etcd: Etcd) -> None:
+    """TLS with an etcd that has none, and a port where something else than HTTP/2 is spoken, are said to be so."""
+    listener = await asyncio.start_server(speak_http1, "127.0.0.1", 0)
+    web = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    for endpoint, reason in (
+        (etcd.endpoint.replace("http:", "https:"), r"https://127\.0\.0\.1:\d+ \(it ended the connection"),
+        (web, r"http://127\.0\.0\.1:\d+ \(this is no HTTP/2\)"),
+    ):
+        storage = await EtcdStorage.connect([endpoint])
+        with pytest.raises(Unavailable, match=reason):
+            await storage.check()
+        await storage.close()
+    listener.close()
+
+
+async def speak_http1(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readline()
+    writer.write(b"HTTP/1.1 505 HTTP Version Not Supported\r\n\r\n")
+    await reader.read()
+    writer.close()
 
 
 @pytest.mark.parametrize("endpoint", ["127.0.0.1:2379", "ftp://127.0.0.1", "http://", ""])
