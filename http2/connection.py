@@ -393,9 +393,10 @@ class Connection(asyncio.BufferedProtocol):
         self.write(frame)
 
     def _carries_nothing(self) -> None:
-        """Counts a frame of the peer. Raises ConnectionFailed when there are too many of them."""
+        """Counts a frame of the peer. Raises ConnectionFailed when a client sends too many of them; a server that
+        answers fast may well measure its connection by as many pings."""
         self._overhead += 1
-        if self._overhead > MAX_OVERHEAD:
+        if self._overhead > MAX_OVERHEAD and not self.is_client:
             now = self.loop.time()
             if now - self._overhead_since < OVERHEAD_SECONDS:
                 raise ConnectionFailed(frames.ENHANCE_YOUR_CALM, "too many frames that carry nothing")

@@ -165,7 +165,7 @@ class ClientConnection(Connection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._owner.connections.add(self)
-        self._next_ping = self._loop.call_later(self._owner.ping_interval, self._send_ping)
+        self._next_ping = self.loop.call_later(self._owner.ping_interval, self._send_ping)
 
     def settings_received(self) -> None:
         _finish(self.settled, None)
@@ -206,14 +206,14 @@ class ClientConnection(Connection):
         if self.streams:
             self._ping_unanswered = True
             self.write(frames.ping(bytes(8)))
-        self._next_ping = self._loop.call_later(self._owner.ping_timeout, self._judge)
+        self._next_ping = self.loop.call_later(self._owner.ping_timeout, self._judge)
 
     def _judge(self) -> None:
         if self._ping_unanswered:
             self.transport.abort()
         else:
             rest = self._owner.ping_interval - self._owner.ping_timeout
-            self._next_ping = self._loop.call_later(rest, self._send_ping)
+            self._next_ping = self.loop.call_later(rest, self._send_ping)
 
 
 class Channels:
