@@ -2,6 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from operator import attrgetter
 
 from storage.interface import KeyValue, Run
@@ -18,7 +19,8 @@ class Runs:
     """Runs in the order of their keys; none is empty. A Run never changes: a write replaces it, so whoever has some of
     them has the state of that moment.
 
-    `_starts`: the first key of each."""
+    `_starts`: the first key of each. `_before`: how many keys are before each, and how many there are; empty until
+    somebody asks after a key has come or gone."""
 
     def __init__(self, items: Sequence[KeyValue] = ()) -> None:
         """`items` in the order of their keys."""
@@ -27,6 +29,7 @@ class Runs:
         for start in range(0, len(items), half):
             self._runs += _within_limits(list(items[start : start + half]))
         self._starts = [run.items[0].key for run in self._runs]
+        self._before: list[int] = []
 
     def put(self, kv: KeyValue) -> None:
         """Adds the key, or replaces its state."""
@@ -40,6 +43,8 @@ class Runs:
         changed = [*items[:place], kv, *items[place + known :]]
         if len(changed) <= MAX_ITEMS and len(kv.value) <= MAX_BYTES // MAX_ITEMS:
             self._runs[at], self._starts[at] = Run(changed), changed[0].key
+            if not known:
+                self._before = []
         else:
             self._replace(at, at + 1, changed)
 
@@ -69,16 +74,15 @@ class Runs:
 
     def _cut(self, low: str, high: str) -> Iterator[Run]:
         """The runs between, the first and the last one cut to size."""
-        for run in self._runs[self._at(low) :]:
+        first, end = self._at(low), bisect_left(self._starts, high)
+        for at, run in enumerate(self._runs[first:end], first):
             items = run.items
-            if items[0].key >= high:
-                return
-            if items[0].key >= low and items[-1].key < high:
+            if first < at < end - 1 or (items[0].key >= low and items[-1].key < high):
                 yield run
                 continue
-            start, end = bisect_left(items, low, key=_key), bisect_left(items, high, key=_key)
-            if start < end:
-                yield run.part(start, end)
+            start, stop = bisect_left(items, low, key=_key), bisect_left(items, high, key=_key)
+            if start < stop:
+                yield run.part(start, stop)
 
     def _at(self, key: str) -> int:
         """Where the run is that has the key, if any has it."""
@@ -86,14 +90,17 @@ class Runs:
 
     def _rank(self, key: str) -> int:
         """How many keys are before this one."""
+        if not self._runs:
+            return 0
+        self._before = self._before or [*accumulate((len(run.items) for run in self._runs), initial=0)]
         at = self._at(key)
-        before = sum(len(run.items) for run in self._runs[:at])
-        return before + (bisect_left(self._runs[at].items, key, key=_key) if self._runs else 0)
+        return self._before[at] + bisect_left(self._runs[at].items, key, key=_key)
 
     def _replace(self, start: int, end: int, items: list[KeyValue]) -> None:
         runs = _within_limits(items)
         self._runs[start:end] = runs
         self._starts[start:end] = [run.items[0].key for run in runs]
+        self._before = []
 
 
 def _within_limits(items: list[KeyValue]) -> list[Run]:

@@ -20,7 +20,6 @@ _GZIP_FROM = 128 * 1024
 _GZIP_AT_ONCE = 512 * 1024
 """Bytes that are compressed in a millisecond or two."""
 _LARGE = 64 * 1024
-_NEWLINE = Piece(b"\n")
 T = TypeVar("T")
 
 
@@ -121,7 +120,8 @@ class Exchange:
             return [Piece(await off_loop(to_yaml, _joined(pieces)))]
         if self._pretty(self.format):
             return [Piece(await off_loop(indent, _joined(pieces)))]
-        return [*pieces, _NEWLINE]
+        # Of one write with the end of the body, which is short.
+        return [*pieces[:-1], Piece(pieces[-1].data + b"\n")]
 
     @property
     def _accepts_gzip(self) -> bool:

@@ -12,7 +12,8 @@ from apiserver.machinery.errors import BadRequest
 from apiserver.machinery.gojson import GoJSONError, decode, type_name
 
 _VERSION = "meta.k8s.io/v1"
-_LINE_BREAKS = dict.fromkeys(map(ord, "\r\n"))
+_OWN = re.compile(rb'\{"v":"meta\.k8s\.io/v1","rv":([1-9]\d{0,17}),"start":"/([a-z0-9./-]+)\\u0000"\}')
+"""What `encode_continue` makes of names; the rest is read as Go reads it, for the sake of its errors."""
 _BASE64 = re.compile(r"[A-Za-z0-9_-]*")
 _FIELDS = {"v": (str, "string"), "rv": (int, "int64"), "start": (str, "string")}
 _PREFIX = "invalid continue token: continue key is not valid: "
@@ -41,12 +42,20 @@ def encode_continue(revision: int, last: str) -> str:
 def decode_continue(token: str) -> Continuation:
     """Raises BadRequest for anything that `encode_continue` did not make."""
     # Go's decoders take no notice of line breaks and of the case of a member's name.
-    token = token.translate(_LINE_BREAKS)
+    token = token.replace("\r", "").replace("\n", "")
     illegal = _illegal_at(token)
     if illegal is not None:
         raise BadRequest(f"{_PREFIX}illegal base64 data at input byte {illegal}")
+    data = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    own = _OWN.fullmatch(data)
+    if own and _stays_inside(own[2].decode()):
+        return Continuation(int(own[1]), own[2].decode() + "\0")
+    return _decoded(data)
+
+
+def _decoded(data: bytes) -> Continuation:
     try:
-        fields = decode(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        fields = decode(data)
     except GoJSONError as error:
         raise BadRequest(f"{_PREFIX}{error}") from None
     if isinstance(fields, dict):
@@ -63,10 +72,14 @@ def decode_continue(token: str) -> Continuation:
     if not start:
         raise BadRequest(f"{_PREFIX}encoded start key empty (version {_VERSION})")
     relative: str = start.removeprefix("/")
-    # The path must not lead out of the list's prefix; POSIX leaves two slashes at the start alone.
-    if relative.startswith("/") or posixpath.normpath("/" + relative) != "/" + relative:
+    if not _stays_inside(relative):
         raise BadRequest(f"{_PREFIX}{start}")
     return Continuation(revision, relative)
+
+
+def _stays_inside(relative: str) -> bool:
+    """Whether the path does not lead out of the list's prefix; POSIX leaves two slashes at the start alone."""
+    return not relative.startswith("/") and posixpath.normpath("/" + relative) == "/" + relative
 
 
 def _illegal_at(token: str) -> int | None:

@@ -87,6 +87,17 @@ def test_no_authorities(tmp_path: Path) -> None:
     assert handshake(serving, context)[1].getpeercert(binary_form=True)
 
 
+@pytest.mark.parametrize("bits", [128, 256])
+def test_the_client_chooses_the_cipher(serving: Serving, tmp_path: Path, bits: int) -> None:
+    """The first of the client's that both have."""
+    context = client_context(tmp_path)
+    # TLS 1.3 has the same rule, but Python cannot order its ciphers.
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(f"ECDHE+AES{bits}+AESGCM:ECDHE+AESGCM")
+
+    assert (handshake(serving, context)[0].cipher() or ("", "", 0))[2] == bits
+
+
 def test_old_protocols(serving: Serving, tmp_path: Path) -> None:
     """Nothing below TLS 1.2."""
     assert serving.context.minimum_version == ssl.TLSVersion.TLSv1_2
