@@ -1,4 +1,5 @@
-"""The host cluster's API as JSON trees, over `kubernetes.aio`: its configuration, credentials, TLS and HTTP session.
+"""The host cluster's API as JSON trees: `kubernetes.aio`'s configuration, credentials and TLS, and an HTTP session of
+aiohttp as it is: what the generated client does around each request costs twice as much as the request.
 
 Paths are absolute API paths such as /apis/apps/v1/namespaces/ns/deployments/x. Every call ends within 10 s; a watch
 has no total limit, but ends when its stream is silent for longer than the server sends bookmarks (about a minute).
@@ -12,6 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import orjson
@@ -28,6 +30,9 @@ _WATCH_SECONDS = 300
 _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=130)
 _REFRESH_SECONDS = 60
 _JSON = "application/json"
+_USER_AGENT = "extension-apiserver"
+_READ_BUFFER = 2**21
+"""Bytes; a watch's event may be of a megabyte."""
 
 
 class ClientError(Exception):
@@ -52,11 +57,12 @@ class Client:
     def __init__(
         self,
         api: generated.ApiClient,
+        session: aiohttp.ClientSession,
         permit: Callable[[], None] = lambda: None,
         answered: Callable[[str, str], None] = lambda method, code: None,
     ) -> None:
         self._api: Any = api
-        self._api.user_agent = "extension-apiserver"
+        self._session = session
         self._permit = permit
         self._answered = answered
 
@@ -71,7 +77,8 @@ class Client:
                 await _load_kubeconfig(configuration, kubeconfig)
             else:
                 _config.load_incluster_config(client_configuration=configuration)
-            return cls(generated.ApiClient(configuration))
+            api = generated.ApiClient(configuration)
+            return cls(api, _session(api))
         except (_config.ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, AttributeError) as error:
             where = f"kubeconfig {kubeconfig}" if kubeconfig else "no kubeconfig was given and in-cluster configuration"
             # Other errors may quote the file, and so its secrets.
@@ -81,7 +88,7 @@ class Client:
 
     def fenced(self, permit: Callable[[], None]) -> "Client":
         """The same, with its pool, but no write is sent unless `permit`, asked right before, raises no ClientError."""
-        return Client(self._api, permit, self._answered)
+        return Client(self._api, self._session, permit, self._answered)
 
     def observe(self, answered: Callable[[str, str], None]) -> None:
         """`answered` is told of each request from now on: its method, and its HTTP code or "<error>"."""
@@ -118,7 +125,7 @@ class Client:
 
     async def close(self) -> None:
         """Closes the pool. Idempotent."""
-        await self._api.close()
+        await self._session.close()
 
     async def _call(
         self, method: str, path: str, query: dict[str, str], body: Object | None = None, media_type: str = _JSON
@@ -139,11 +146,12 @@ class Client:
         """The answer, if it is a good one; its body may be read within the context only."""
         headers = {"Accept": _JSON, "Content-Type": media_type}
         url = f"{self._api.configuration.host}{quote(path)}{'?' + urlencode(query) if query else ''}"
+        data = None if body is None else orjson.dumps(body)
         try:
             await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
             if method != "GET":
                 self._permit()
-            async with await self._sent(method, url, headers, body, timeout) as response:
+            async with await self._sent(method, url, headers, data, timeout) as response:
                 for warning in response.headers.getall("Warning", ()):
                     _log.warning("%s %s: %s", method, path, warning)
                 if response.status >= 400:
@@ -155,14 +163,16 @@ class Client:
             raise ClientError(0, "", f"{method} {path}: {self._unreachable(error)}") from error
 
     async def _sent(
-        self, method: str, url: str, headers: dict[str, str], body: Object | None, timeout: aiohttp.ClientTimeout
+        self, method: str, url: str, headers: dict[str, str], data: bytes | None, timeout: aiohttp.ClientTimeout
     ) -> aiohttp.ClientResponse:
+        name = self._api.configuration.tls_server_name
         try:
-            wrapped = await self._api.call_api(method, url, headers, body, _request_timeout=timeout)
+            response = await self._session.request(
+                method, url, data=data, headers=headers, timeout=timeout, server_hostname=name
+            )
         except (aiohttp.ClientError, OSError):
             self._answered(method, "<error>")
             raise
-        response: aiohttp.ClientResponse = wrapped.response
         self._answered(method, str(response.status))
         return response
 
@@ -178,6 +188,19 @@ class _Silent(ClientError):
 
     def __init__(self, message: str) -> None:
         super().__init__(0, "", message)
+
+
+def _session(api: Any) -> aiohttp.ClientSession:
+    """One connection pool. The environment is asked for a proxy once, not at each request, and for nothing else."""
+    configuration = api.configuration
+    host = urlsplit(configuration.host)
+    permitted = {} if proxy_bypass(host.netloc) else getproxies()
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=api.rest_client.ssl_context, limit=configuration.connection_pool_maxsize),
+        headers={"User-Agent": _USER_AGENT},
+        read_bufsize=_READ_BUFFER,
+        proxy=configuration.proxy or permitted.get(host.scheme),
+    )
 
 
 async def _load_kubeconfig(configuration: generated.Configuration, path: str) -> None:

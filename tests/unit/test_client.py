@@ -27,22 +27,30 @@ def kubeconfig(path: Path, server: str, user: dict[str, str]) -> str:
     return str(path)
 
 
+@asynccontextmanager
+async def served(handler: Handler) -> AsyncIterator[str]:
+    """The URL of a server that answers with the given handler."""
+    runner = web.ServerRunner(web.Server(handler))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
 @pytest.fixture
 def connected(tmp_path: Path) -> Connect:
     """A client of a server that answers with the given handler."""
 
     @asynccontextmanager
     async def connect(handler: Handler) -> AsyncIterator[Client]:
-        runner = web.ServerRunner(web.Server(handler))
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        server = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        client = await Client.connect(kubeconfig(tmp_path / "config", server, {"token": "secret"}))
-        try:
-            yield client
-        finally:
-            await client.close()
-            await runner.cleanup()
+        async with served(handler) as server:
+            client = await Client.connect(kubeconfig(tmp_path / "config", server, {"token": "secret"}))
+            try:
+                yield client
+            finally:
+                await client.close()
 
     return connect
 
@@ -86,6 +94,24 @@ async def test_writes_send_their_media_types(connected: Connect) -> None:
     assert applied["query"] == {"fieldManager": "me", "force": "true"}
     assert gentle["query"]["force"] == "false"
     assert (deleted["method"], deleted["body"]) == ("DELETE", {"propagationPolicy": "Background"})
+
+
+async def test_proxy_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests go through the proxy that the environment names, unless it excepts the host."""
+
+    async def handler(request: web.BaseRequest) -> web.Response:
+        return web.json_response({"asked": f"{request.host}{request.path}"})
+
+    async with served(handler) as proxy:
+        monkeypatch.setenv("http_proxy", proxy)
+        monkeypatch.setenv("no_proxy", "near.invalid")
+        far = await Client.connect(kubeconfig(tmp_path / "far", "http://far.invalid", {}))
+        near = await Client.connect(kubeconfig(tmp_path / "near", "http://near.invalid", {}))
+        assert await far.get("/version") == {"asked": "far.invalid/version"}
+        with pytest.raises(ClientError, match=r"near\.invalid cannot be reached"):
+            await near.get("/version")
+        await far.close()
+        await near.close()
 
 
 async def test_requests_are_counted(connected: Connect, tmp_path: Path) -> None:
