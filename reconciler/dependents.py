@@ -6,9 +6,9 @@ Rules:
 3. A child of ours is applied when something that we say of it differs; what we do not speak of belongs to others.
 4. One that nobody controls and that carries our labels is adopted (as a ReplicaSet adopts Pods).
 5. Anything else of that name is left alone.
-6. A child that somebody else changes back again and again is put right twenty times, then every five seconds: two that
-   do not agree must not keep a cluster busy. Each generation of the owner has twenty of its own: its user's changes
-   are no quarrel.
+6. A child that somebody else changes back or deletes again and again is put right twenty times, then every five
+   seconds: two that do not agree must not keep a cluster busy. Each generation of the owner has twenty of its own: its
+   user's changes are no quarrel.
 """
 
 import asyncio
@@ -41,16 +41,18 @@ class Cluster(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The child as it is now ({}: there is none), and what was done. "taken": it is somebody else's; "leftover": it
-    belongs to an earlier owner of the same name; "refused": the cluster does not accept it, and says why; "contested":
-    somebody else keeps changing it, so it waits; "ending": its namespace is being deleted."""
+    """The child that is wanted, the one there is now ({}: none), and what was done. "taken": it is somebody else's;
+    "leftover": it belongs to an earlier owner of the same name; "refused": the cluster does not accept it, and says
+    why; "contested": somebody else keeps changing or deleting it, so it waits; "ending": its namespace is being
+    deleted."""
 
+    wanted: Object
     child: Object
     action: Action
     error: ClientError | None = None
 
     def __str__(self) -> str:
-        return f"{self.child['kind']} {self.child['metadata']['name']}"
+        return f"{self.wanted['kind']} {self.wanted['metadata']['name']}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +71,37 @@ class Dependents:
     async def ensure(self, desired: Object, owner: Object) -> Outcome:
         """Makes the child what it must be. Raises ClientError for what will pass: no answer, 409, 429, 5xx."""
         try:
-            live = self.cache.get(key_of(desired))
-            if live is None:
-                live = await self._create(desired)
-                if is_controlled_by(live, owner) and covers(live, desired):
-                    return Outcome(live, "created")
-            action = _judge(live, desired, owner, self.manager)
-            if action != "updated":
-                return Outcome(live, action)
-            if not self.repairs.allow(_generation(owner), asyncio.get_running_loop().time()):
-                return Outcome(live, "contested")
-            return Outcome(await self._apply(desired, force=True), action)
+            child, action = await self._ensure(desired, owner)
         except ClientError as error:
             if "NamespaceTerminating" in error.causes:
-                return Outcome({}, "ending")
+                return Outcome(desired, {}, "ending")
             if not _is_refusal(error):
                 raise
-            return Outcome(self.cache.get(key_of(desired), {}), "refused", error)
+            return Outcome(desired, self.cache.get(key_of(desired), {}), "refused", error)
+        return Outcome(desired, child, action)
+
+    async def _ensure(self, desired: Object, owner: Object) -> tuple[Object, Action]:
+        live = self.cache.get(key_of(desired))
+        action: Action = "created" if live is None else _judge(live, desired, owner, self.manager)
+        if live is not None and action != "updated":
+            return live, action
+        if not self.repairs.allow(_generation(owner), asyncio.get_running_loop().time()):
+            return live or {}, "contested"
+        try:
+            return await self._put(live, desired, owner)
+        except ClientError:
+            self.repairs.give_back(_generation(owner))
+            raise
+
+    async def _put(self, live: Object | None, desired: Object, owner: Object) -> tuple[Object, Action]:
+        if live is None:
+            live = await self._create(desired)
+            if is_controlled_by(live, owner) and covers(live, desired):
+                return live, "created"
+        action = _judge(live, desired, owner, self.manager)
+        if action == "updated":
+            live = await self._apply(desired, force=True)
+        return live, action
 
     async def remove(self, child: Object) -> None:
         """Deletes exactly this state of it: one that has changed or gone meanwhile is another reconcile's."""

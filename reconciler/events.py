@@ -1,18 +1,20 @@
 """Events about what a controller does (events.k8s.io/v1), as client-go's `tools/events` records them.
 
 Rules:
-1. Reporting never waits and never fails; a task writes.
+1. Reporting never waits and never fails; a task writes, one event at a time, and lets more important work go first.
 2. The same event again is no new object but a series: written at the second time, then every six minutes while it goes
    on. Six minutes without it end the series.
 3. An object may have 25 different events at once, then one in five minutes (client-go's spam filter); more are dropped.
 4. A write that fails is tried again, later each time, for ten minutes; what the cluster refuses is dropped.
+5. At the end what has not been written is written, as far as a second goes.
 """
 
 import asyncio
 import logging
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -30,8 +32,9 @@ _log = logging.getLogger(__name__)
 _QUIET = 360.0
 _TOO_OLD = 600.0
 _BURST, _RATE = 25, 1 / 300
+_MOST_SERIES = 20_000
 _LONGEST_NOTE = 1024
-_WORKERS = 2
+_FAREWELL, _AT_ONCE = 1.0, 8
 
 EventType = Literal["Normal", "Warning"]
 
@@ -62,8 +65,13 @@ class _Series:
     written: int = 0
 
 
+async def _at_once() -> None:
+    """Where nothing is more important."""
+
+
 class EventRecorder:
-    """Records events about objects of one kind. `_limits`: how many an object may still have, by uid."""
+    """Records events about objects of one kind. `turn` is awaited before each write. `_limits`: how many an object may
+    still have, by uid."""
 
     def __init__(
         self,
@@ -71,20 +79,25 @@ class EventRecorder:
         about: Kind,
         controller: str,
         instruments: Instruments | None = None,
+        turn: Callable[[], Awaitable[None]] = _at_once,
         now: Callable[[], datetime] = partial(datetime.now, UTC),
     ) -> None:
         self._sink, self._about, self._controller, self._now = sink, about, controller, now
+        self._turn = turn
         self._instance = f"{controller}-{socket.gethostname()}"
         self._series: dict[str, _Series] = {}
         self._limits = Buckets(_RATE, _BURST)
         self._clock = asyncio.get_running_loop().time
         name = f"{controller}-events"
         self._queue = WorkQueue(name, instruments)
-        self._loop = Controller(name, self._queue, self._write, _WORKERS, instruments)
+        self._loop = Controller(name, self._queue, self._write, 1, instruments)
 
     async def run(self) -> None:
         """Writes what is recorded, until cancelled."""
-        await self._loop.run()
+        try:
+            await self._loop.run()
+        finally:
+            await self._flush()
 
     def record(self, regarding: Object, kind: EventType, reason: str, action: str, note: str) -> None:
         """`reason` is one CamelCase word, `action` what was done (a verb), `note` a sentence."""
@@ -94,7 +107,7 @@ class EventRecorder:
             series.count, series.last, series.seen = series.count + 1, self._clock(), self._now()
             if series.written <= 1:
                 self._queue.add(key)
-        elif self._limits.allow(regarding["metadata"]["uid"], self._clock()):
+        elif len(self._series) < _MOST_SERIES and self._limits.allow(regarding["metadata"]["uid"], self._clock()):
             event = self._event(regarding, kind, reason, action, note)
             self._series[key] = _Series(event, self._clock(), self._clock(), self._now())
             self._queue.add(key)
@@ -125,6 +138,7 @@ class EventRecorder:
         if series.count == series.written:
             ended = now - series.last >= _QUIET
         else:
+            await self._turn()
             count = series.count
             ended = not await self._sent(series, now)
             series.written = count
@@ -158,6 +172,24 @@ class EventRecorder:
                 if error.status != 404:
                     raise
         await self._sink.post(path, series.event if series.count == 1 else series.event | more)
+
+    async def _flush(self) -> None:
+        """Tells what the cluster does not know yet. What it does not take in time is lost."""
+        untold = [series for series in self._series.values() if series.written < series.count]
+        waiting = iter(untold)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL), asyncio.TaskGroup() as tasks:
+                for _ in range(_AT_ONCE):
+                    tasks.create_task(self._tell(waiting))
+        if lost := sum(series.written < series.count for series in untold):
+            _log.warning("%d events are lost", lost)
+
+    async def _tell(self, waiting: Iterator[_Series]) -> None:
+        for series in waiting:
+            with suppress(ClientError):
+                count = series.count
+                await self._send(series)
+                series.written = count
 
 
 def _micro_time(time: datetime) -> str:

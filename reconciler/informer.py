@@ -5,6 +5,7 @@ Rules:
 2. A stream that ends or breaks is resumed after the last resourceVersion seen; bookmarks move that on.
 3. Only an expired resourceVersion (410) leads to a new list; what vanished meanwhile is reported as deleted.
 4. It never gives up: failures are logged in one line and tried again, later each time.
+5. What a writer has learnt from its answer is not reported to it again when the stream comes to it.
 """
 
 import asyncio
@@ -114,8 +115,8 @@ class Informer:
         self._handlers.append(handler)
 
     def learn(self, obj: Object) -> None:
-        """Takes over what a write returned, so that its writer sees it before the stream has come so far. Where the
-        stream is further, it knows better: the object may be gone."""
+        """Takes over what a write returned and its writer has looked at, so that it sees it before the stream has come
+        so far. Where the stream is further, it knows better: the object may be gone."""
         version = obj["metadata"]["resourceVersion"]
         if _is_later(version, self._resource_version):
             self.cache[key_of(obj)] = obj
@@ -183,8 +184,7 @@ class Informer:
             return
         key = key_of(obj)
         old = self.cache.get(key)
-        if old is not None and _is_later(old["metadata"]["resourceVersion"], obj["metadata"]["resourceVersion"]):
-            # A write's answer has been learnt that the stream has still to come to.
+        if old is not None and _is_known(old["metadata"]["resourceVersion"], kind, obj["metadata"]["resourceVersion"]):
             return
         if kind == "DELETED":
             self.cache.pop(key, None)
@@ -196,6 +196,11 @@ class Informer:
     def _report(self, old: Object | None, new: Object | None) -> None:
         for handler in self._handlers:
             handler(old, new)
+
+
+def _is_known(learnt: str, kind: str, version: str) -> bool:
+    """Whether the stream is still at or before the write whose answer has been learnt."""
+    return (learnt == version and kind != "DELETED") or _is_later(learnt, version)
 
 
 def _is_later(one: str, other: str) -> bool:

@@ -66,18 +66,24 @@ def _entries(live: Object) -> Iterator[tuple[str, Object, Object]]:
 
 def _only(fields: Object, desired: Any) -> bool:
     """Whether every field of a fieldsV1 tree stands in `desired`: "f:name" a member, "k:{...}" a list's item."""
-    return all(_holds(element, below, desired) for element, below in fields.items() if element != ".")
+    for element, below in fields.items():
+        if element == ".":
+            continue
+        found = _member(element, desired)
+        # A leaf of the tree, which most are, needs no look inside.
+        if found is None or (below and not _only(below, found)):
+            return False
+    return True
 
 
-def _holds(element: str, below: Object, desired: Any) -> bool:
+def _member(element: str, desired: Any) -> Any:
+    """What the element names in `desired`, None if that has none of it; the tree ends at any other element."""
     if element.startswith("f:"):
-        name = element[2:]
-        return isinstance(desired, dict) and name in desired and _only(below, desired[name])
+        return desired.get(element[2:]) if isinstance(desired, dict) else None
     if element.startswith("k:") and isinstance(desired, list):
         key = orjson.loads(element[2:])
-        found = next((item for item in desired if key.items() <= item.items()), None)
-        return found is not None and _only(below, found)
-    return True
+        return next((item for item in desired if key.items() <= item.items()), None)
+    return ()
 
 
 def scaled_by_others(live: Object) -> bool:

@@ -37,6 +37,10 @@ class TokenBucket:
         self._tokens -= 1.0
         return True
 
+    def give_back(self) -> None:
+        """Undoes what took a token."""
+        self._tokens += 1.0
+
     def _fill(self, now: float) -> None:
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now
@@ -56,6 +60,11 @@ class Buckets:
         if len(self._buckets) > self._most:
             self._buckets.popitem(last=False)
         return bucket.allow(now)
+
+    def give_back(self, key: str) -> None:
+        """Undoes an `allow` that was granted: what it was for has not been done."""
+        if bucket := self._buckets.get(key):
+            bucket.give_back()
 
 
 class RateLimiter:

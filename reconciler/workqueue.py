@@ -13,6 +13,7 @@ One event loop, whose time is the only clock, and no await between reading and c
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 
 from reconciler.metrics import Instruments
 from reconciler.ratelimit import RateLimiter
@@ -20,7 +21,7 @@ from reconciler.ratelimit import RateLimiter
 
 class WorkQueue:
     """A queue of keys. `_queue`: in `_dirty`, not in `_started`. `_dirty`: to be processed, since when. `_started`:
-    handed out, not yet done, since when. `_timers`: keys that come later."""
+    handed out, not yet done, since when. `_timers`: keys that come later. `_empty`: set when nothing waits."""
 
     def __init__(self, name: str = "", instruments: Instruments | None = None) -> None:
         self._queue: deque[str] = deque()
@@ -28,7 +29,8 @@ class WorkQueue:
         self._started: dict[str, float] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._limiter = RateLimiter()
-        self._changed = asyncio.Event()
+        self._changed, self._empty = asyncio.Event(), asyncio.Event()
+        self._empty.set()
         self._shut_down = False
         self._loop = asyncio.get_running_loop()
         self._label = (name,)
@@ -78,12 +80,20 @@ class WorkQueue:
         self._started[key] = now
         self._instruments.waited.observe(self._label, now - self._dirty.pop(key))
         self._depth.set(len(self._queue))
+        if not self._queue:
+            self._empty.set()
         return key
 
     def done(self, key: str) -> None:
         self._instruments.worked.observe(self._label, self._loop.time() - self._started.pop(key))
         if key in self._dirty:
             self._append(key)
+
+    async def idle(self, within: float) -> None:
+        """Returns when no key waits, after so many seconds at the latest."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._empty.wait()
 
     def shut_down(self) -> None:
         self._shut_down = True
@@ -97,10 +107,12 @@ class WorkQueue:
         self.shut_down()
         self._queue.clear()
         self._depth.set(0)
+        self._empty.set()
 
     def _append(self, key: str) -> None:
         self._queue.append(key)
         self._depth.set(len(self._queue))
+        self._empty.clear()
         self._changed.set()
 
     def _due(self, key: str) -> None:

@@ -22,9 +22,14 @@ from reconciler.website.children import MANAGED, MANAGER, Options, desired_deplo
 from reconciler.website.status import Seen, desired_status
 from reconciler.workqueue import WorkQueue
 
+_SETTLES = 0.25
+"""Seconds from a change of the children to the status: what the cluster does next is told with it, in one write."""
 # A child that is not ours does not tell us when it goes.
-_AGAIN: dict[Action, float] = {"taken": 10.0, "contested": POSTPONED}
+_AGAIN: dict[Action, float] = {"created": _SETTLES, "updated": _SETTLES, "taken": 10.0, "contested": POSTPONED}
 _WORKERS = 8
+_EVENTS_WAIT = 1.0
+"""Seconds that an Event waits, at most, for reconciling to have nothing to do: each costs kube-apiserver as much as a
+child."""
 
 
 class Host(Cluster, Sink, Protocol):
@@ -42,15 +47,16 @@ class Websites(Protocol):
         change: Callable[[Object], Object],
         options: WriteOptions = ...,
         subresource: str = ...,
-    ) -> object: ...
+    ) -> Item: ...
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a reconcile sees and acts on. `websites` is an informer's cache: namespace/name -> object, read only.
-    `permit` raises ClientError when a status may not be written any more."""
+    """What a reconcile sees and acts on. `websites` is an informer's cache: namespace/name -> object, read only;
+    `learn` tells it of what a write returned. `permit` raises ClientError when a status may not be written any more."""
 
     websites: Mapping[str, Object]
+    learn: Callable[[Object], None]
     deployments: Dependents
     services: Dependents
     store: Websites
@@ -61,7 +67,7 @@ class World:
 
 
 async def reconcile(key: str, world: World) -> float | None:
-    """Makes the children what they must be, then writes the status, each only if it differs."""
+    """Makes the children what they must be; when they are, writes the status. Each only if it differs."""
     website = world.websites.get(key)
     if website is None:
         await _remove_leftovers(key, world)
@@ -79,7 +85,8 @@ async def reconcile(key: str, world: World) -> float | None:
             await _remove(dependents, outcome.child, world)
     failure = _failure(outcomes)
     _record(website, outcomes, failure, world.recorder)
-    await _write_status(website, Seen(deployment.child, service.child, failure), world)
+    if failure is not None or not any(outcome.action in ("created", "updated") for outcome in outcomes):
+        await _write_status(website, Seen(deployment.child, service.child, failure), world)
     for outcome in outcomes:
         if outcome.error is not None:
             raise outcome.error
@@ -104,17 +111,18 @@ def _wanted_deployment(website: Object, world: World) -> Object:
     return wanted
 
 
+_CONTESTED = "Somebody else changes or deletes {} again and again; it is put right every few seconds."
 _NOTES: dict[Action, tuple[EventType, str]] = {
     "created": ("Normal", "Created {}."),
     "updated": ("Normal", "Updated {}."),
-    "contested": ("Warning", "Somebody else changes {} again and again; it is put right every few seconds."),
+    "contested": ("Warning", _CONTESTED),
 }
 
 
 def _record(website: Object, outcomes: Sequence[Outcome], failure: tuple[str, str] | None, recorder: Recorder) -> None:
     """Says what was done, and each time what could not be done."""
     for action, (kind, sentence) in _NOTES.items():
-        if done := [str(outcome) for outcome in outcomes if outcome.action == action]:
+        if done := [str(outcome) for outcome in outcomes if outcome.action == action and outcome.child]:
             recorder.record(website, kind, action.capitalize(), "Apply", sentence.format(" and ".join(done)))
     if failure is not None:
         recorder.record(website, "Warning", failure[0], "Apply", failure[1])
@@ -127,6 +135,8 @@ def _failure(outcomes: Sequence[Outcome]) -> tuple[str, str] | None:
             return "ApplyFailed", f"The {kind} is refused: {outcome.error}"
         if outcome.action == "taken":
             return "NameConflict", f"{outcome} exists and is not controlled by this {KIND.kind}; it is left alone."
+        if outcome.action == "contested" and not outcome.child:
+            return "Contested", _CONTESTED.format(outcome)
     return None
 
 
@@ -172,9 +182,12 @@ async def _write_status(website: Object, seen: Seen, world: World) -> None:
 
     try:
         written = WriteOptions(field_manager=MANAGER)
-        await world.store.update(meta["namespace"], meta["name"], change, written, subresource="status")
+        item = await world.store.update(meta["namespace"], meta["name"], change, written, subresource="status")
     except NotFound:
         return
+    if all(item.object["metadata"][key] == meta[key] for key in ("uid", "generation")):
+        # Else it has changed meanwhile, which is to be reported.
+        world.learn(item.object)
     if after and seen.failure is None:
         _record_turn(before, after, world.recorder)
 
@@ -217,7 +230,7 @@ async def run(
 ) -> None:
     """Informers -> queue -> reconcile, until cancelled."""
     queue = WorkQueue(MANAGER, instruments)
-    recorder = EventRecorder(cluster, KIND, MANAGER, instruments)
+    recorder = EventRecorder(cluster, KIND, MANAGER, instruments, partial(queue.idle, _EVENTS_WAIT))
     owners, deployed, exposed = (
         Informer(source, name)
         for source, name in ((websites, KIND.plural), (deployments, "deployments"), (services, "services"))
@@ -227,6 +240,7 @@ async def run(
         children.add_handler(_enqueue(queue, partial(owner_key, kind=KIND)))
     world = World(
         owners.cache,
+        owners.learn,
         Dependents("/apis/apps/v1", "deployments", MANAGER, deployed.cache, deployed.learn, cluster),
         Dependents("/api/v1", "services", MANAGER, exposed.cache, exposed.learn, cluster),
         store,
@@ -236,12 +250,16 @@ async def run(
         partial(datetime.now, UTC),
     )
     informers = (owners, deployed, exposed)
-    async with asyncio.TaskGroup() as tasks:
-        for informer in informers:
-            tasks.create_task(informer.run())
-        tasks.create_task(recorder.run())
-        await _synced(informers)
-        await Controller(MANAGER, queue, partial(reconcile, world=world), _WORKERS, instruments).run()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for informer in informers:
+                tasks.create_task(informer.run())
+            tasks.create_task(recorder.run())
+            await _synced(informers)
+            await Controller(MANAGER, queue, partial(reconcile, world=world), _WORKERS, instruments).run()
+    finally:
+        # Leadership may end before the first key is taken.
+        queue.abandon()
 
 
 async def _synced(informers: Iterable[Informer]) -> None:
@@ -252,9 +270,21 @@ async def _synced(informers: Iterable[Informer]) -> None:
 
 def _enqueue(queue: WorkQueue, key: Callable[[Object], str | None]) -> Callable[[Object | None, Object | None], None]:
     def handler(old: Object | None, new: Object | None) -> None:
-        """Both states count: a child that changes its owner concerns the old one too."""
+        """Both states count: a child that changes its owner concerns the old one too. News of a status can wait for
+        more."""
+        wait = _SETTLES if old and new and _desired(old) == _desired(new) else 0.0
         for concerned in {key(state) for state in (old, new) if state is not None}:
-            if concerned is not None:
+            if concerned is not None and wait:
+                queue.add_after(concerned, wait)
+            elif concerned is not None:
                 queue.add(concerned)
 
     return handler
+
+
+_OBSERVED = frozenset({"resourceVersion", "managedFields"})
+
+
+def _desired(obj: Object) -> tuple[Object, Object]:
+    """All that says what is wanted, not what is."""
+    return {key: value for key, value in obj["metadata"].items() if key not in _OBSERVED}, obj.get("spec", {})

@@ -117,7 +117,7 @@ class MemoryWebsites:
         change: Callable[[Object], Object],
         options: WriteOptions | None = None,
         subresource: str = "",
-    ) -> None:
+    ) -> Item:
         assert subresource == "status"
         live = (await self.get(namespace, name)).object
         changed = change(live)
@@ -125,6 +125,7 @@ class MemoryWebsites:
             self.items[name] = changed
             self.writes.append(changed)
             self.written.set()
+        return Item(changed)
 
 
 class MemoryRecorder:
@@ -152,5 +153,13 @@ def world(
     deployments = dependents("/apis/apps/v1", "deployments", DEPLOYMENT)
     services = dependents("/api/v1", "services", SERVICE)
     return World(
-        websites, deployments, services, store, lambda: None, CHOSEN, recorder or MemoryRecorder(), lambda: now
+        websites=websites,
+        learn=lambda _: None,
+        deployments=deployments,
+        services=services,
+        store=store,
+        permit=lambda: None,
+        chosen=CHOSEN,
+        recorder=recorder or MemoryRecorder(),
+        now=lambda: now,
     )

@@ -47,15 +47,22 @@ class MemoryEvents:
         return self.events[name]
 
 
-def recording(test: Test) -> None:
+async def at_once() -> None:
+    """Nothing else is to be done."""
+
+
+def recording(test: Test, turn: Callable[[], Awaitable[None]] = at_once) -> None:
     """Runs the test beside a recorder whose wall clock starts at the epoch, and which must meet no bug."""
 
     async def beside() -> None:
         sink, clock, instruments = MemoryEvents(), asyncio.get_running_loop().time, Instruments()
-        recorder = EventRecorder(sink, KIND, "a-controller", instruments, lambda: datetime.fromtimestamp(clock(), UTC))
+        recorder = EventRecorder(
+            sink, KIND, "a-controller", instruments, turn, lambda: datetime.fromtimestamp(clock(), UTC)
+        )
         running = asyncio.create_task(recorder.run())
         await test(recorder, sink)
         running.cancel()
+        await asyncio.wait([running])
         assert instruments.panics.counter(("a-controller-events",)).value == 0
 
     run(beside())
@@ -226,3 +233,68 @@ def test_old_event_is_given_up() -> None:
         assert len(sink.writes) == tries
 
     recording(test)
+
+
+def test_more_important_work_goes_first() -> None:
+    """Before each event the recorder waits for its turn; what repeats meanwhile is written as one."""
+
+    async def turn() -> None:
+        await asyncio.sleep(30)
+
+    async def test(recorder: EventRecorder, sink: MemoryEvents) -> None:
+        for note in ("One.", "Two.", "Three."):
+            record(recorder, note)
+        await asyncio.sleep(29)
+        record(recorder, "Two.")
+        assert sink.writes == []
+        await asyncio.sleep(62)
+        assert sink.writes == ["POST"] * 3
+        assert [event.get("series", {}).get("count", 1) for event in sink.events.values()] == [1, 2, 1]
+
+    recording(test, turn)
+
+
+def test_nothing_is_lost_at_the_end() -> None:
+    """What waits when the recorder is ended is written then: new events, and how often the others were repeated."""
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    async def ended() -> None:
+        sink = MemoryEvents()
+        recorder = EventRecorder(sink, KIND, "a-controller", turn=never)
+        running = asyncio.create_task(recorder.run())
+        for number in range(20):
+            record(recorder, f"Note {number}.")
+            record(recorder, f"Note {number}.")
+        await asyncio.sleep(TICK)
+        assert sink.writes == []
+        running.cancel()
+        await asyncio.wait([running])
+        assert running.cancelled()
+        assert {event["note"]: event["series"]["count"] for event in sink.events.values()} == {
+            f"Note {number}.": 2 for number in range(20)
+        }
+
+    run(ended())
+
+
+def test_a_cluster_that_does_not_listen_does_not_hold_up_the_end() -> None:
+    """A second at the most, then the rest is lost."""
+
+    class Deaf(MemoryEvents):
+        async def post(self, path: str, body: Object) -> Object:
+            await asyncio.Event().wait()
+            return body
+
+    async def ended() -> float:
+        recorder, clock = EventRecorder(Deaf(), KIND, "a-controller"), asyncio.get_running_loop().time
+        running = asyncio.create_task(recorder.run())
+        record(recorder)
+        await asyncio.sleep(TICK)
+        begun = clock()
+        running.cancel()
+        await asyncio.wait([running])
+        return clock() - begun
+
+    assert run(ended()) == 1.0

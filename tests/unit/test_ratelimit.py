@@ -57,3 +57,14 @@ def test_many_failing_keys_wait_for_each_other() -> None:
     assert waits[99] == 0.005
     assert waits[109] == pytest.approx(1.0)
     assert waits[119] == pytest.approx(2.0)
+
+
+def test_what_was_not_done_is_given_back() -> None:
+    """A token whose use has failed may be taken again; of a key that nobody asked for there is nothing to give back."""
+    buckets = Buckets(0.1, 1)
+    assert buckets.allow("a", 0.0)
+    assert not buckets.allow("a", 0.0)
+    buckets.give_back("a")
+    buckets.give_back("b")
+
+    assert [buckets.allow(key, 0.0) for key in ("a", "a", "b", "b")] == [True, False, True, False]

@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from apiserver.client import ClientError
 from apiserver.machinery.errors import Object
 from reconciler.leader import Fence
 from reconciler.metrics import Instruments
+from reconciler.website.children import MANAGER
 from reconciler.website.loop import World, reconcile, run
 from tests.unit.reconciling import (
     CHOSEN,
@@ -29,11 +31,26 @@ from tests.unit.reconciling import (
 )
 from tests.unit.virtual_time import run as run_virtually
 
+SETTLES = 0.25
+
+
+async def settled(cluster: MemoryCluster, store: MemoryWebsites) -> float | None:
+    """Reconciles again as long as the status is to follow; the answer of the last time."""
+    while (after := await reconcile("ns/kubia", world(cluster, store))) == SETTLES:
+        pass
+    return after
+
+
+def progressed(cluster: MemoryCluster, store: MemoryWebsites) -> World:
+    """The world in which a Pod has come up since the status was written."""
+    cluster.objects[DEPLOYMENT] = merged(cluster.objects[DEPLOYMENT], {"status": {"replicas": 1}})
+    return world(cluster, store)
+
 
 async def made(**spec: object) -> tuple[MemoryCluster, MemoryWebsites]:
-    """A Website that has been reconciled once, and counters at zero."""
+    """A Website with its children and its status, and counters at zero."""
     cluster, store = MemoryCluster(), MemoryWebsites(website(**spec))
-    await reconcile("ns/kubia", world(cluster, store))
+    await settled(cluster, store)
     cluster.applied.clear()
     store.writes.clear()
     return cluster, store
@@ -44,9 +61,11 @@ def status(store: MemoryWebsites) -> Object:
 
 
 async def test_new_website_gets_its_children_and_status() -> None:
-    """One reconcile creates both children, with one request each, and writes the first status."""
+    """One reconcile creates both children, with one request each; the next one, soon after, writes the first status."""
     cluster, store = MemoryCluster(), MemoryWebsites(website())
 
+    assert await reconcile("ns/kubia", world(cluster, store)) == SETTLES
+    assert (cluster.applied, cluster.asked, store.writes) == ([DEPLOYMENT, SERVICE], [], [])
     assert await reconcile("ns/kubia", world(cluster, store)) is None
     assert (cluster.applied, cluster.asked) == ([DEPLOYMENT, SERVICE], [])
     assert condition(status(store))["reason"] == "RolloutInProgress"
@@ -117,8 +136,42 @@ def test_contested_child_is_repaired_in_its_time() -> None:
 
     repairs, waits, reasons = run_virtually(fight())
     assert 35 <= repairs <= 41
-    assert set(waits) == {0.0, 5.0}
+    assert set(waits) == {SETTLES, 5.0}
     assert reasons == {"Updated", "Contested"}
+
+
+def test_child_that_is_always_deleted_comes_back_in_its_time() -> None:
+    """Somebody else who deletes a child each time does not keep the loop busy either: twenty times it is made again at
+    once, then once in five seconds, and until then the condition says why it is missing."""
+
+    async def fight() -> tuple[int, set[str]]:
+        cluster, store = await made()
+        seen = world(cluster, store)
+        while asyncio.get_running_loop().time() < 100:
+            caches = replace(seen.services, cache={})
+            wait = await reconcile("ns/kubia", replace(seen, services=caches)) or 0.0
+            await asyncio.sleep(wait)
+        return cluster.applied.count(SERVICE), {
+            condition(item["status"], "Degraded")["reason"] for item in store.writes
+        }
+
+    repairs, reasons = run_virtually(fight())
+    assert 35 <= repairs <= 41
+    assert reasons == {"Contested"}
+
+
+async def test_a_cluster_that_is_away_is_no_contest() -> None:
+    """However often a child could not be made, it is no quarrel with anybody: it is made when the cluster answers."""
+    cluster, store = MemoryCluster(), MemoryWebsites(website())
+    seen = world(cluster, store)
+    cluster.refusals = {path: ClientError(503, "ServiceUnavailable", "later") for path in (DEPLOYMENT, SERVICE)}
+    for _ in range(30):
+        with pytest.raises(ClientError):
+            await reconcile("ns/kubia", seen)
+    cluster.refusals.clear()
+
+    assert await reconcile("ns/kubia", seen) == SETTLES
+    assert set(cluster.objects) == {DEPLOYMENT, SERVICE}
 
 
 async def test_changes_of_the_website_are_no_contest() -> None:
@@ -165,13 +218,13 @@ async def test_foreign_child_is_left_alone() -> None:
     }
     cluster, store = MemoryCluster(deployment=foreign), MemoryWebsites(website())
 
-    assert await reconcile("ns/kubia", world(cluster, store)) == 10.0
+    assert await settled(cluster, store) == 10.0
     assert cluster.objects[DEPLOYMENT] is foreign
     assert condition(status(store), "Degraded")["reason"] == "NameConflict"
     assert condition(status(store))["message"].startswith("Deployment kubia-website exists")
 
     del cluster.objects[DEPLOYMENT]
-    assert await reconcile("ns/kubia", world(cluster, store)) is None
+    assert await settled(cluster, store) is None
     assert condition(status(store), "Degraded")["status"] == "False"
 
 
@@ -193,7 +246,7 @@ async def test_orphan_is_adopted() -> None:
         del cluster.objects[path]["metadata"]["ownerReferences"]
     store.items["kubia"] = merged(website(), {"metadata": {"uid": "u2"}})
 
-    assert await reconcile("ns/kubia", world(cluster, store)) is None
+    assert await settled(cluster, store) is None
     assert cluster.applied == [DEPLOYMENT, SERVICE]
     assert cluster.deleted == []
     assert cluster.objects[DEPLOYMENT]["metadata"]["ownerReferences"][0]["uid"] == "u2"
@@ -324,9 +377,9 @@ async def test_website_that_is_gone() -> None:
 
 
 async def test_website_that_goes_meanwhile() -> None:
-    """A Website that is deleted while its children are applied is no error."""
-    cluster, store = MemoryCluster(), MemoryWebsites(website())
-    seen = world(cluster, store)
+    """A Website that is deleted before its status is written is no error."""
+    cluster, store = await made()
+    seen = progressed(cluster, store)
     store.items.clear()
 
     assert await reconcile("ns/kubia", seen) is None
@@ -334,8 +387,8 @@ async def test_website_that_goes_meanwhile() -> None:
 
 async def test_status_of_a_namesake_is_not_written() -> None:
     """A Website that was deleted and created anew under the same name does not get the old one's status."""
-    cluster, store = MemoryCluster(), MemoryWebsites(website())
-    seen = world(cluster, store)
+    cluster, store = await made()
+    seen = progressed(cluster, store)
     store.items["kubia"] = merged(store.items["kubia"], {"metadata": {"uid": "u2"}})
     await reconcile("ns/kubia", seen)
 
@@ -344,22 +397,24 @@ async def test_status_of_a_namesake_is_not_written() -> None:
 
 async def test_who_does_not_lead_any_more_writes_no_status() -> None:
     """What may not be written is not written, although the storage would take it."""
-    cluster, store = MemoryCluster(), MemoryWebsites(website())
+    cluster, store = await made()
     fence = Fence()
+    seen = replace(progressed(cluster, store), permit=fence.check)
     with pytest.raises(ClientError):
-        await reconcile("ns/kubia", replace(world(cluster, store), permit=fence.check))
+        await reconcile("ns/kubia", seen)
 
     assert store.writes == []
     fence.open_until = math.inf
-    await reconcile("ns/kubia", replace(world(cluster, store), permit=fence.check))
+    await reconcile("ns/kubia", seen)
     assert len(store.writes) == 1
 
 
 async def test_stale_cache_keeps_the_stored_transition_time() -> None:
     """A reconcile that has not seen its own last status yet writes nothing new."""
-    cluster, store = MemoryCluster(), MemoryWebsites(website())
-    seen = world(cluster, store)
+    cluster, store = await made()
+    seen = progressed(cluster, store)
     await reconcile("ns/kubia", seen)
+    assert len(store.writes) == 1
     store.writes.clear()
     later: World = replace(seen, now=lambda: LATER)
     await reconcile("ns/kubia", later)
@@ -395,7 +450,8 @@ async def test_run_reacts_to_websites_and_their_children() -> None:
     assert cluster.applied == [DEPLOYMENT, SERVICE]
     store.written.clear()
     counts = {"observedGeneration": 1, "replicas": 2, "readyReplicas": 2, "updatedReplicas": 2}
-    deployments.events.put_nowait(("ADDED", merged(cluster.objects[DEPLOYMENT], {"status": counts})))
+    changed = {"metadata": {"resourceVersion": "200"}, "status": counts}
+    deployments.events.put_nowait(("ADDED", merged(cluster.objects[DEPLOYMENT], changed)))
     await store.written.wait()
 
     assert condition(status(store))["status"] == "True"
@@ -403,3 +459,52 @@ async def test_run_reacts_to_websites_and_their_children() -> None:
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+def test_news_of_a_status_is_gathered() -> None:
+    """A rollout that changes the Deployment's status a hundred times in a second is told in a few writes, the last of
+    which has the last of it."""
+
+    async def rollout() -> list[int]:
+        websites, deployments, services = MemorySource(website()), MemorySource(), MemorySource()
+        cluster, store = MemoryCluster(), MemoryWebsites(website())
+        work = run(websites, deployments, services, cluster, store, lambda: None, CHOSEN, Instruments())
+        running = asyncio.create_task(work)
+        await store.written.wait()
+        store.writes.clear()
+        for number in range(1, 101):
+            changed = {"metadata": {"resourceVersion": str(200 + number)}, "status": {"replicas": number}}
+            deployments.events.put_nowait(("MODIFIED", merged(cluster.objects[DEPLOYMENT], changed)))
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(1)
+        running.cancel()
+        await asyncio.wait([running])
+        return [item["status"]["replicas"] for item in store.writes]
+
+    told = run_virtually(rollout())
+    assert 2 <= len(told) <= 5
+    assert told[-1] == 100
+
+
+async def test_nothing_waits_where_nobody_leads() -> None:
+    """A replica that loses its Lease before it has seen the children leaves no keys in its metrics."""
+
+    class Silent(MemorySource):
+        async def list(self) -> tuple[list[Object], str]:
+            asked.set()
+            await asyncio.Event().wait()
+            return [], ""
+
+    def depth() -> float | None:
+        return registry.get_sample_value("workqueue_depth", {"name": MANAGER})
+
+    registry, asked = CollectorRegistry(), asyncio.Event()
+    cluster, store = MemoryCluster(), MemoryWebsites(website())
+    work = run(MemorySource(website()), Silent(), Silent(), cluster, store, lambda: None, CHOSEN, Instruments(registry))
+    running = asyncio.create_task(work)
+    await asked.wait()
+    assert depth() == 1
+    running.cancel()
+    await asyncio.wait([running])
+
+    assert depth() == 0

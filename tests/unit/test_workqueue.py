@@ -199,3 +199,25 @@ async def test_shut_down_wakes_waiting_workers() -> None:
     queue.shut_down()
 
     assert await asyncio.gather(*workers) == [None, None]
+
+
+def test_idle_is_when_nothing_waits() -> None:
+    """At once for an empty queue, when the last key is handed out, or after the given time."""
+
+    async def work() -> list[float]:
+        queue, clock, times = WorkQueue(), asyncio.get_running_loop().time, list[float]()
+        await queue.idle(10)
+        times.append(clock())
+        queue.add("a")
+        queue.add("b")
+        await queue.idle(10)
+        times.append(clock())
+        await queue.get()
+        waiting = asyncio.create_task(queue.idle(10))
+        await asyncio.sleep(3)
+        await queue.get()
+        await waiting
+        times.append(clock())
+        return times
+
+    assert run(work()) == [0, 10, 13]
