@@ -11,7 +11,7 @@ from typing import cast
 
 from http2 import frames
 from http2.frames import ConnectionFailed, StreamFailed
-from http2.hpack import Decoder, Header, HeadersTooLarge, HpackError
+from http2.hpack import Decoder, Header, HeadersTooLarge, HpackError, MalformedHeader
 from http2.reader import Reader
 from http2.stream import ConnectionLost, Stream, StreamClosed
 
@@ -239,13 +239,18 @@ class Connection(asyncio.BufferedProtocol):
     def _headers(self, flags: int, stream_id: int, block: bytes) -> None:
         """Every block is decoded, whatever comes of its stream: later ones refer to it."""
         headers: Sequence[Header] | None = None
+        failure: StreamFailed | None = None
         try:
             headers = self._decoder.decode(block)
         except HpackError as error:
             raise ConnectionFailed(frames.COMPRESSION_ERROR, str(error)) from None
+        except MalformedHeader as error:
+            failure = StreamFailed(frames.PROTOCOL_ERROR, str(error))
         except HeadersTooLarge:
             pass
         stream = self.streams.get(stream_id) or self._new_stream(stream_id)
+        if failure is not None:
+            raise failure
         if stream is None:
             return
         if stream.received_end:

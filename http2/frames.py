@@ -73,6 +73,17 @@ def headers(stream: int, block: bytes, *, end: bool, frame_size: int = DEFAULT_F
     return b"".join([first, *more, header(len(parts[-1]), CONTINUATION, END_HEADERS, stream), parts[-1]])
 
 
+def message(stream: int, block: bytes, data: bytes) -> bytes:
+    """A header block and the data after it, which end the stream: a frame each."""
+    size, length = len(block), len(data)
+    return b"%b%b%b%b" % (
+        _pack_header(size >> 8, size & 0xFF, HEADERS, END_HEADERS, stream),
+        block,
+        _pack_header(length >> 8, length & 0xFF, DATA, END_STREAM, stream),
+        data,
+    )
+
+
 def settings(values: Mapping[int, int]) -> bytes:
     payload = b"".join([_pack_setting.pack(identifier, value) for identifier, value in values.items()])
     return header(len(payload), SETTINGS, 0, 0) + payload

@@ -1,6 +1,7 @@
 """HPACK (RFC 7541). Decoding is complete. Encoding keeps no dynamic table: fields leave as literals with an indexed
 name, which any decoder takes, and for which one encoder serves all connections."""
 
+import string
 from collections import deque
 from collections.abc import Iterable, Sequence
 
@@ -14,6 +15,8 @@ FIELD_OVERHEAD = 32
 section 10.5.1)."""
 _REMEMBERED, _REMEMBERED_BYTES = 16, 256
 """Blocks that a decoder remembers, and how long they may be: a peer that says the same again says it in few bytes."""
+_ENCODED, _UNIQUE_FROM = 1024, 32
+"""Encoded fields that are remembered, and from what length on a value is not: then it is most likely unique."""
 
 _STATIC = (
     ":authority\t|:method\tGET|:method\tPOST|:path\t/|:path\t/index.html|:scheme\thttp|:scheme\thttps|:status\t200|"
@@ -35,11 +38,21 @@ def _static_table() -> list[Header]:
 
 STATIC_TABLE = _static_table()
 """Appendix A; its first entry has index 1."""
+_TOKEN = (string.ascii_lowercase + string.digits + "!#$%&'*+-.^_`|~").encode()
+"""Bytes of a field's name."""
+_PSEUDO = frozenset((b":method", b":scheme", b":path", b":authority", b":status"))
+_TEXT = bytes([9, *range(32, 127), *range(128, 256)])
+"""Bytes of a value: no control characters, as Go's and HTTP/1.1's parsers have it."""
 _FIRST_DYNAMIC = len(STATIC_TABLE) + 1
+_ONE_BYTE_DYNAMIC = 0x80 | _FIRST_DYNAMIC
 
 
 class HpackError(Exception):
     """A header block that no encoder makes. The connection cannot go on: its table is in doubt."""
+
+
+class MalformedHeader(Exception):
+    """A field that is none (RFC 9113 section 8.2.1). The connection can go on."""
 
 
 class HeadersTooLarge(Exception):
@@ -56,17 +69,24 @@ class Decoder:
         self._capacity = TABLE_SIZE
         self._remembered: dict[bytes, list[Header]] = {}
         """Blocks that did not change the table, and what they say while nothing else changes it."""
+        self._malformed: set[Header] = set()
+        """Fields that are none, and may be in the table."""
 
     def decode(self, block: bytes) -> Sequence[Header]:
-        """The fields of a complete header block. Raises HpackError, HeadersTooLarge."""
+        """The fields of a complete header block; their names and values are of the characters that may stand there.
+        Raises HpackError, HeadersTooLarge, MalformedHeader."""
         return self._remembered.get(block) or self._decode_new(block)
 
     def _decode_new(self, block: bytes) -> list[Header]:
         remembered = self._remembered
+        if self._malformed:
+            self._malformed.intersection_update(self._table)
         try:
             headers = self._decode(block)
         except (IndexError, ValueError) as error:
             raise HpackError(f"cannot decode a header block: {error}") from None
+        if self._malformed and not self._malformed.isdisjoint(headers):
+            raise MalformedHeader("a header of characters that may not stand there")
         if remembered is self._remembered and len(block) <= _REMEMBERED_BYTES:
             if len(remembered) == _REMEMBERED:
                 remembered.clear()
@@ -75,10 +95,15 @@ class Decoder:
 
     def _decode(self, block: bytes) -> list[Header]:
         headers: list[Header] = []
+        table = self._table
         position, end, size = 0, len(block), 0
         while position < end:
             first = block[position]
-            if first & 0x80:
+            if _ONE_BYTE_DYNAMIC <= first < 0xFF:
+                # What most fields are.
+                field = table[first - _ONE_BYTE_DYNAMIC]
+                position += 1
+            elif first & 0x80:
                 index, position = _integer(block, position, 0x7F)
                 field = self._field(index)
             elif first & 0x40:
@@ -109,19 +134,30 @@ class Decoder:
         return STATIC_TABLE[index - 1]
 
     def _literal(self, block: bytes, position: int, mask: int) -> tuple[Header, int]:
-        index, position = _integer(block, position, mask)
+        index = block[position] & mask
+        if index < mask:
+            position += 1
+        else:
+            index, position = _integer(block, position, mask)
         if index:
             name = self._field(index)[0]
         else:
             name, position = _string(block, position)
         value, position = _string(block, position)
-        return (name, value), position
+        field = (name, value)
+        # A name of the dynamic table may have come with a field that was refused.
+        if value.translate(None, _TEXT) or not (0 < index < _FIRST_DYNAMIC or _is_name(name)):
+            self._malformed.add(field)
+        return field, position
 
     def _add(self, field: Header) -> None:
         size = len(field[0]) + len(field[1]) + FIELD_OVERHEAD
-        self._evict(self._capacity - size)
+        self._remembered = {}
+        room = self._capacity - size
+        if self._size > room:
+            self._evict(room)
         # One that is larger than the table empties it.
-        if size <= self._capacity:
+        if room >= 0:
             self._table.appendleft(field)
             self._size += size
 
@@ -129,24 +165,38 @@ class Decoder:
         if capacity > TABLE_SIZE:
             raise ValueError(f"a table of {capacity} bytes")
         self._capacity = capacity
+        self._remembered = {}
         self._evict(capacity)
 
     def _evict(self, size: int) -> None:
-        self._remembered = {}
         while self._table and self._size > size:
             name, value = self._table.pop()
             self._size -= len(name) + len(value) + FIELD_OVERHEAD
 
 
+def _is_name(name: bytes) -> bool:
+    return (name != b"" and not name.translate(None, _TOKEN)) or name in _PSEUDO
+
+
 def encode(headers: Iterable[Header]) -> bytes:
-    """A header block; names are in lower case."""
-    return b"".join([_INDEXED.get(field) or _encode_literal(*field) for field in headers])
+    """A header block; names are in lower case. Raises ValueError for a value that might become more than one."""
+    encoded = _encoded
+    return b"".join([encoded.get(field) or _encode_literal(field) for field in headers])
 
 
-def _encode_literal(name: bytes, value: bytes) -> bytes:
+def _encode_literal(field: Header) -> bytes:
+    name, value = field
+    if b"\n" in value or b"\r" in value or b"\0" in value:
+        raise ValueError("a header's value holds a line break")
     length = len(value)
     prefix = _NAMES.get(name) or b"\0" + _encode_integer(len(name), 0x7F) + name
-    return prefix + (b"%c" % length if length < 0x7F else _encode_integer(length, 0x7F)) + value
+    literal = prefix + (b"%c" % length if length < 0x7F else _encode_integer(length, 0x7F)) + value
+    if length < _UNIQUE_FROM:
+        if len(_encoded) == _ENCODED:
+            _encoded.clear()
+            _encoded.update(_INDEXED)
+        _encoded[field] = literal
+    return literal
 
 
 def _encode_integer(value: int, mask: int, bits: int = 0) -> bytes:
@@ -161,6 +211,7 @@ def _encode_integer(value: int, mask: int, bits: int = 0) -> bytes:
 
 
 _INDEXED = {field: bytes([0x80 | index]) for index, field in enumerate(STATIC_TABLE, 1) if field[1]}
+_encoded = dict(_INDEXED)
 _NAMES = {name: _encode_integer(index, 0x0F) for index, (name, _) in reversed(list(enumerate(STATIC_TABLE, 1)))}
 """How a literal that enters no table begins."""
 
@@ -182,10 +233,14 @@ def _integer(block: bytes, position: int, mask: int) -> tuple[int, int]:
 
 def _string(block: bytes, position: int) -> tuple[bytes, int]:
     """Section 5.2: the string, and where it ends."""
-    coded = block[position] & 0x80
-    length, position = _integer(block, position, 0x7F)
+    first = block[position]
+    length = first & 0x7F
+    if length < 0x7F:
+        position += 1
+    else:
+        length, position = _integer(block, position, 0x7F)
     end = position + length
     if end > len(block):
         raise ValueError("a string ends after its block")
     text = block[position:end]
-    return huffman.decode(text) if coded else text, end
+    return huffman.decode(text) if first & 0x80 else text, end

@@ -24,7 +24,7 @@ _REMEMBERED = 128
 """Bytes of the longest string that is remembered: names and values that come again."""
 
 Step = tuple[int, bytes]
-"""The node after four bits, and the byte that ended within them, if one did."""
+"""The node after some bits, and the bytes that ended within them."""
 
 
 def decode(data: bytes) -> bytes:
@@ -35,9 +35,8 @@ def decode(data: bytes) -> bytes:
 def _decode(data: bytes) -> bytes:
     node, decoded = 0, []
     for byte in data:
-        node, first = _STEPS[node][byte >> 4]
-        node, second = _STEPS[node][byte & 15]
-        decoded.append(first + second)
+        node, text = _STEPS[node << 8 | byte]
+        decoded.append(text)
     if node not in _PADDING:
         raise ValueError("a Huffman-coded string ends within a symbol")
     return b"".join(decoded)
@@ -64,21 +63,23 @@ def _tree() -> list[list[int]]:
     return nodes
 
 
-def _steps(nodes: list[list[int]]) -> list[list[Step]]:
-    """By node, by the next four bits. The last node is a dead end: what would decode the end of the string."""
-    dead = len(nodes)
-    return [[_step(nodes, node, bits) for bits in range(16)] for node in range(dead)] + [[(dead, b"")] * 16]
+class _Steps(dict[int, Step]):
+    """By node and the byte that follows (node << 8 | byte); made when they are needed, since text needs few of them."""
 
+    def __init__(self, nodes: list[list[int]]) -> None:
+        super().__init__()
+        self._nodes = nodes
 
-def _step(nodes: list[list[int]], node: int, bits: int) -> Step:
-    emitted = b""
-    for shift in (3, 2, 1, 0):
-        node = nodes[node][bits >> shift & 1]
-        if node == ~END_OF_STRING:
-            return len(nodes), b""
-        if node < 0:
-            emitted, node = bytes([~node]), 0
-    return node, emitted
+    def __missing__(self, key: int) -> Step:
+        node, text = key >> 8, b""
+        for shift in range(7, -1, -1):
+            node = self._nodes[node][key >> shift & 1]
+            if node == ~END_OF_STRING:
+                raise ValueError("the end of a Huffman-coded string within it")
+            if node < 0:
+                text, node = text + bytes([~node]), 0
+        step = self[key] = node, text
+        return step
 
 
 def _padding(nodes: list[list[int]]) -> frozenset[int]:
@@ -91,5 +92,5 @@ def _padding(nodes: list[list[int]]) -> frozenset[int]:
 
 
 _NODES = _tree()
-_STEPS = _steps(_NODES)
+_STEPS = _Steps(_NODES)
 _PADDING = _padding(_NODES)

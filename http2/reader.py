@@ -8,6 +8,10 @@ from http2.frames import ConnectionFailed
 MAX_BLOCK_FRAMES = 256
 """Frames of one header block: empty ones would cost and not count."""
 
+_PLAIN = frames.END_HEADERS
+_WHOLE = frames.END_HEADERS | frames.PADDED | frames.PRIORITIZED
+"""Of a HEADERS frame whose payload is the whole block and nothing else, these flags are _PLAIN."""
+
 Frame = tuple[int, int, int, bytes]
 """Type, flags, stream, payload."""
 
@@ -43,7 +47,7 @@ class Reader:
                 break
             payload = data[position + frames.HEADER_SIZE : end]
             position = end
-            if kind == frames.DATA and self.block is None:
+            if self.block is None and (kind == frames.DATA or (kind == frames.HEADERS and flags & _WHOLE == _PLAIN)):
                 yield kind, flags, stream_id & frames.LAST_STREAM, payload
             elif frame := self._control(kind, flags, stream_id & frames.LAST_STREAM, payload):
                 yield frame

@@ -80,6 +80,23 @@ class Stream:
             if end:
                 self._end()
 
+    def send_all(self, block: bytes, data: bytes) -> bool:
+        """Headers, data and the end. False: there is no room for them at once, and nothing was sent. Without effect on
+        a stream that is closed."""
+        connection, size = self.connection, len(data)
+        if len(block) > frames.DEFAULT_FRAME_SIZE or (size and not self._has_room_for(size)):
+            return False
+        if self.id not in connection.streams:
+            return True
+        if size:
+            self.window -= size
+            connection.window -= size
+            connection.write(frames.message(self.id, block, data))
+        else:
+            connection.write(frames.headers(self.id, block, end=True))
+        self._end()
+        return True
+
     def send_data(self, data: bytes, *, end: bool = False) -> None:
         """Sent as far as there is room, the rest when there is; `drain` waits for that. Without effect on a stream that
         is closed."""

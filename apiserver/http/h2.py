@@ -12,7 +12,6 @@ from uvicorn.server import ServerState
 from apiserver.http.asgi import Scope
 from apiserver.http.connection import HEADER_SECONDS, IDLE_SECONDS, MAX_HEADER_BYTES
 from apiserver.http.h2_exchange import Exchange
-from apiserver.http.h2_request import Request
 from http2 import connection, frames
 from http2.frames import ConnectionFailed, StreamFailed
 from http2.hpack import FIELD_OVERHEAD, Header
@@ -53,7 +52,7 @@ class Connection(connection.Connection):
         self._app, self._root_path, self._app_state = config.loaded_app, config.root_path, app_state
         self._state = server_state
         self._running = 0
-        self._waiting: deque[tuple[Exchange, Request]] = deque()
+        self._waiting: deque[tuple[Exchange, Scope]] = deque()
         self._is_leaving = False
         self._seen_block: object = None
 
@@ -87,18 +86,18 @@ class Connection(connection.Connection):
         self._idle_since = inf
         return Exchange(self, stream_id)
 
-    def begin(self, exchange: Exchange, request: Request) -> None:
+    def begin(self, exchange: Exchange, scope: Scope) -> None:
         """Runs the application for a request, now or when there is room. Raises ConnectionFailed."""
         if self._running < MAX_STREAMS:
-            self._run(exchange, request)
+            self._run(exchange, scope)
             return
         if len(self._waiting) >= MAX_WAITING:
             raise ConnectionFailed(frames.ENHANCE_YOUR_CALM, "too many requests that were reset")
-        self._waiting.append((exchange, request))
+        self._waiting.append((exchange, scope))
 
-    def _run(self, exchange: Exchange, request: Request) -> None:
+    def _run(self, exchange: Exchange, scope: Scope) -> None:
         self._running += 1
-        task = self.loop.create_task(exchange.run(self._app, self._scope(exchange, request)))
+        task = self.loop.create_task(exchange.run(self._app, scope))
         self._state.tasks.add(task)
         task.add_done_callback(self._ended)
 
@@ -107,11 +106,12 @@ class Connection(connection.Connection):
         self._state.total_requests += 1
         self._running -= 1
         while self._waiting and self._running < MAX_STREAMS:
-            exchange, request = self._waiting.popleft()
+            exchange, scope = self._waiting.popleft()
             if exchange.id in self.streams:
-                self._run(exchange, request)
+                self._run(exchange, scope)
 
-    def _scope(self, exchange: Exchange, request: Request) -> Scope:
+    def scope(self, exchange: Exchange) -> Scope:
+        """Without what the request's headers say."""
         return {
             "type": "http",
             "asgi": _ASGI,
@@ -120,11 +120,6 @@ class Connection(connection.Connection):
             "client": self._client,
             "scheme": "https",
             "root_path": self._root_path,
-            "method": request.method,
-            "path": request.path,
-            "raw_path": request.raw_path,
-            "query_string": request.query,
-            "headers": request.headers,
             "state": self._app_state.copy(),
             "extensions": {"tls": self._tls, "connection": exchange},
         }

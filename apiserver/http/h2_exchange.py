@@ -2,13 +2,11 @@
 
 import asyncio
 import logging
-import re
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from apiserver.http.asgi import Application, Message, Scope
-from apiserver.http.h2_request import UNDECLARED, check_trailers, parse
+from apiserver.http.h2_request import UNDECLARED, check_trailers, complete
 from http2 import hpack
 from http2.frames import INTERNAL_ERROR, PROTOCOL_ERROR, StreamFailed
 from http2.hpack import Header
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
 _BODILESS = (204, 304)
 _CLOSE = (b"connection", b"close")
 _CONTINUE = hpack.encode([(b":status", b"100")])
-_LINE_BREAK = re.compile(rb"[\r\n\0]")
 _STATUS = {code: (b":status", b"%d" % code) for code in range(100, 600)}
 _TOO_LARGE = b"<h1>HTTP Error 431</h1><p>Request Header Field(s) Too Large</p>"
 """Go's words."""
@@ -67,14 +64,15 @@ class Exchange(Stream):
             check_trailers(headers)
             self.data_received(b"", end)
             return
-        request = parse(headers)
+        scope = self.connection.scope(self)
+        self._left, expects = complete(scope, headers)
         self._is_known = True
-        self._has_body = request.method != "HEAD"
-        self._expects_continue = request.expects_continue and not end
-        self._left = request.length
-        self._check_length(0, end)
+        self._has_body = scope["method"] != "HEAD"
+        self._expects_continue = expects and not end
+        if self._left != UNDECLARED:
+            self._check_length(0, end)
         self._news = end
-        self.connection.begin(self, request)
+        self.connection.begin(self, scope)
 
     def headers_too_large(self, end: bool) -> None:
         if self._is_known:
@@ -87,7 +85,8 @@ class Exchange(Stream):
     def data_received(self, data: bytes, end: bool) -> None:
         if not self._is_known:
             raise StreamFailed(PROTOCOL_ERROR, "data before headers")
-        self._check_length(len(data), end)
+        if self._left != UNDECLARED:
+            self._check_length(len(data), end)
         if data:
             self._body.append(data)
         self._news = True
@@ -95,10 +94,9 @@ class Exchange(Stream):
 
     def _check_length(self, size: int, end: bool) -> None:
         """Raises StreamFailed when a body is not as long as was declared."""
-        if self._left != UNDECLARED:
-            self._left -= size
-            if self._left < 0 or (end and self._left):
-                raise StreamFailed(PROTOCOL_ERROR, "a body of another length than was declared")
+        self._left -= size
+        if self._left < 0 or (end and self._left):
+            raise StreamFailed(PROTOCOL_ERROR, "a body of another length than was declared")
 
     def closed(self, error: StreamClosed | None) -> None:
         self._body.clear()
@@ -118,7 +116,7 @@ class Exchange(Stream):
             logger.error("Exception in ASGI application\n", exc_info=error)
             self._fail()
         else:
-            if self._is_open:
+            if self.id in self.connection.streams:
                 logger.error("ASGI callable returned without completing response.")
                 self._fail()
 
@@ -152,16 +150,15 @@ class Exchange(Stream):
         return {"type": "http.request", "body": body, "more_body": not self.received_end}
 
     async def send(self, message: Message) -> None:
-        if not self.is_writable:
+        if self._pending or self.connection.paused:
             await self.drain()
-        if not self._is_open:
+        if self.id not in self.connection.streams:
             return
         if message["type"] == "http.response.start":
             self._start(message["status"], message.get("headers", ()))
             return
-        more = message.get("more_body", False)
-        self._write(message.get("body", b""), more)
-        if not more and self.waits:
+        self._write(message.get("body", b""), message.get("more_body", False))
+        if self._pending and self.complete:
             # Until then the answer counts against the request's time.
             await self.drain()
 
@@ -178,17 +175,16 @@ class Exchange(Stream):
     # The answer
 
     def _start(self, code: int, headers: Iterable[Header]) -> None:
-        """Raises ValueError for a header that would not stay one."""
+        """Raises ValueError for a header that might become two."""
         sent = [_STATUS[code], *self.connection.default_headers, *headers]
         if _CLOSE in sent:
             # In HTTP/2 it is the connection that says so, as Go's server has it.
             sent.remove(_CLOSE)
             self.connection.shutdown()
-        if _LINE_BREAK.search(b"".join(chain.from_iterable(sent))):
-            raise ValueError("a header of the answer holds a line break")
-        self.started, self._expects_continue = True, False
-        self._has_body = self._has_body and code not in _BODILESS
         self._head = hpack.encode(sent)
+        self.started, self._expects_continue = True, False
+        if code in _BODILESS:
+            self._has_body = False
 
     def _write(self, body: bytes, more: bool) -> None:
         if self.complete:
@@ -197,6 +193,8 @@ class Exchange(Stream):
             body = b""
         self.complete = not more
         head, self._head = self._head, b""
+        if head and self.complete and self.send_all(head, body):
+            return
         if head:
-            self.send_headers(head, end=self.complete and not body)
+            self.send_headers(head)
         self.send_data(body, end=self.complete)

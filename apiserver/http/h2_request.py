@@ -2,69 +2,59 @@
 
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 import httptools
 
+from apiserver.http.asgi import Scope
 from http2.frames import PROTOCOL_ERROR, StreamFailed
 from http2.hpack import Header
 
 UNDECLARED = -1
 
-_TOKEN = (string.ascii_lowercase + string.digits + "!#$%&'*+-.^_`|~").encode()
-"""Bytes of a header's name."""
-_METHOD = _TOKEN + string.ascii_uppercase.encode()
-_TEXT = bytes([9, *range(32, 127), *range(128, 256)])
-"""Bytes of a value: no control characters, as Go's and HTTP/1.1's parsers have it."""
+_METHOD = (string.ascii_letters + string.digits + "!#$%&'*+-.^_`|~").encode()
+"""Bytes of a method."""
 _PSEUDO = frozenset((b":method", b":scheme", b":path", b":authority"))
+_ANY_PSEUDO = _PSEUDO | {b":status"}
+"""There are no others."""
 _OF_A_CONNECTION = frozenset((b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade"))
+_SPECIAL = _ANY_PSEUDO | _OF_A_CONNECTION | {b"te", b"host", b"cookie", b"content-length", b"expect"}
+"""What is looked at; most requests have none of these among their headers."""
 
 
-@dataclass(slots=True)
-class Request:
-    """`headers` as HTTP/1.1's: with `host`, without what begins with a colon, cookies in one. `length`: what the body
-    is declared to have, or UNDECLARED."""
-
-    method: str
-    path: str
-    raw_path: bytes
-    query: bytes
-    headers: list[Header]
-    length: int
-    expects_continue: bool
-
-
-def parse(fields: Sequence[Header]) -> Request:
-    """Raises StreamFailed for a request that is malformed."""
+def complete(scope: Scope, fields: Sequence[Header]) -> tuple[int, bool]:
+    """Fills in what the header list says; `headers` are as HTTP/1.1's: with `host`, without what begins with a colon,
+    cookies in one. The length that the body is declared to have, or UNDECLARED, and whether the client waits before it
+    sends it. Raises StreamFailed for a request that is malformed."""
     pseudo, headers = _split(fields)
-    method, target = pseudo.get(b":method", b""), pseudo.get(b":path", b"")
+    method = pseudo.get(b":method", b"")
     # CONNECT has no path, and everything else needs one: so there is no CONNECT.
     if not method or method.translate(None, _METHOD) or method == b"CONNECT" or pseudo.get(b":scheme") != b"https":
         raise StreamFailed(PROTOCOL_ERROR, "no method or no scheme")
+    authority, length, expects = pseudo.get(b":authority", b""), UNDECLARED, False
+    if b"@" in authority:
+        raise StreamFailed(PROTOCOL_ERROR, "an authority with a user")
     names = dict(headers)
-    _check_connection(headers, names)
-    headers = _with_host(headers, names, pseudo.get(b":authority", b""))
-    if b"cookie" in names:
+    if not _SPECIAL.isdisjoint(names):
+        _check(headers, names, authority)
         headers = _with_one_cookie(headers)
-    url = _parse_target(target)
+        length = _length(headers) if b"content-length" in names else UNDECLARED
+        expects = names.get(b"expect", b"").lower() == b"100-continue"
+    if authority and b"host" not in names:
+        headers.insert(0, (b"host", authority))
+    url = _parse_target(pseudo.get(b":path", b""))
     raw_path: bytes = url.path
     path = raw_path.decode("ascii")
-    return Request(
-        method.decode("ascii"),
-        unquote(path) if "%" in path else path,
-        raw_path,
-        url.query or b"",
-        headers,
-        _length(headers) if b"content-length" in names else UNDECLARED,
-        names.get(b"expect", b"").lower() == b"100-continue",
-    )
+    scope["method"], scope["headers"] = method.decode("ascii"), headers
+    scope["path"], scope["raw_path"] = unquote(path) if "%" in path else path, raw_path
+    scope["query_string"] = url.query or b""
+    return length, expects
 
 
 def check_trailers(fields: Sequence[Header]) -> None:
     """They are judged, and forgotten. Raises StreamFailed."""
-    if _split(fields)[0]:
+    if any(name[:1] == b":" for name, _ in fields):
         raise StreamFailed(PROTOCOL_ERROR, "a pseudo-header among trailers")
 
 
@@ -75,40 +65,27 @@ def _split(fields: Sequence[Header]) -> tuple[dict[bytes, bytes], list[Header]]:
         if name[:1] != b":":
             break
         count += 1
-    pseudo, headers = dict(fields[:count]), list(fields[count:])
+    pseudo = dict(fields[:count])
     if len(pseudo) != count or not _PSEUDO.issuperset(pseudo):
-        raise StreamFailed(PROTOCOL_ERROR, "a pseudo-header that is unknown, or comes twice")
-    # All at once, by what is left when valid bytes are taken away: a colon or a capital in a name, for example.
-    names, values = b" ".join([name for name, _ in headers]), b"\n".join([value for _, value in fields])
-    if names.translate(None, _TOKEN) != b" " * (len(headers) - 1) or values.translate(None, _TEXT) != b"\n" * (
-        len(fields) - 1
-    ):
-        raise StreamFailed(PROTOCOL_ERROR, "a header of impossible characters")
-    if b"" in dict(headers):
-        raise StreamFailed(PROTOCOL_ERROR, "a header without a name")
-    return pseudo, headers
+        raise StreamFailed(PROTOCOL_ERROR, "a pseudo-header that comes twice, or is an answer's")
+    return pseudo, list(fields[count:])
 
 
-def _check_connection(headers: list[Header], names: dict[bytes, bytes]) -> None:
-    """Raises StreamFailed for what is a connection's (section 8.2.2)."""
-    encodings = [value for name, value in headers if name == b"te"] if b"te" in names else []
-    if not _OF_A_CONNECTION.isdisjoint(names) or any(value != b"trailers" for value in encodings):
-        raise StreamFailed(PROTOCOL_ERROR, "a header of a connection")
-
-
-def _with_host(headers: list[Header], names: dict[bytes, bytes], authority: bytes) -> list[Header]:
-    """Raises StreamFailed when a Host header says something else than the authority."""
-    if b"@" in authority:
-        raise StreamFailed(PROTOCOL_ERROR, "an authority with a user")
-    if b"host" not in names:
-        return [(b"host", authority), *headers] if authority else headers
-    if len({value for name, value in headers if name == b"host"} | ({authority} if authority else set())) > 1:
+def _check(headers: list[Header], names: dict[bytes, bytes], authority: bytes) -> None:
+    """Raises StreamFailed for what must not be among the headers, or not so."""
+    if not _ANY_PSEUDO.isdisjoint(names):
+        raise StreamFailed(PROTOCOL_ERROR, "a pseudo-header after others")
+    if not _OF_A_CONNECTION.isdisjoint(names) or any(name == b"te" and value != b"trailers" for name, value in headers):
+        raise StreamFailed(PROTOCOL_ERROR, "a header of a connection (section 8.2.2)")
+    hosts = {value for name, value in headers if name == b"host"}
+    if hosts and len(hosts | {authority or min(hosts)}) > 1:
         raise StreamFailed(PROTOCOL_ERROR, "another host than the authority")
-    return headers
 
 
 def _with_one_cookie(headers: list[Header]) -> list[Header]:
     cookies = [value for name, value in headers if name == b"cookie"]
+    if len(cookies) < 2:
+        return headers
     return [*(header for header in headers if header[0] != b"cookie"), (b"cookie", b"; ".join(cookies))]
 
 

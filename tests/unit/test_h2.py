@@ -6,6 +6,7 @@ import weakref
 from typing import Any
 
 import pytest
+from hpack import Encoder
 
 from apiserver.http import h2
 from apiserver.http.asgi import Receive, Scope, Send
@@ -406,7 +407,7 @@ async def test_malformed_request(headers: list[Header]) -> None:
     """It is reset, and nobody sees it; the connection lives on (RFC 9113 section 8.1.1)."""
     wire = Wire(say_ok)
     await wire.settle()
-    wire.say(frames.headers(1, hpack.encode(headers), end=True))
+    wire.say(frames.headers(1, Encoder().encode(headers), end=True))
     assert not wire.state.tasks
     await asyncio.sleep(0)
     assert frames.rst_stream(1, frames.PROTOCOL_ERROR) in b"".join(wire.pipe.written)

@@ -3,7 +3,7 @@
 import pytest
 
 from http2 import hpack
-from http2.hpack import Decoder, HeadersTooLarge, HpackError
+from http2.hpack import Decoder, HeadersTooLarge, HpackError, MalformedHeader
 
 REQUESTS = [
     "828684418cf1e3c2e5f23a6ba0ab90f4ff",
@@ -30,6 +30,13 @@ def test_what_is_encoded_is_decoded(length: int) -> None:
     assert Decoder(1 << 20).decode(hpack.encode(headers)) == headers
 
 
+@pytest.mark.parametrize("value", [b"a\nb", b"a\r\nb: c", b"\r", b"\0"])
+def test_a_value_that_might_become_two_is_not_encoded(value: bytes) -> None:
+    """What a proxy would write as two lines."""
+    with pytest.raises(ValueError, match="line break"):
+        hpack.encode([(b"a", value)])
+
+
 @pytest.mark.parametrize(
     "block",
     ["80", "be", "7f", "400a61", "41ff", "418441ff", "3fe21f", "82 3f e1 1f", "ffffffffff0f", "4085ffffffffff00"],
@@ -47,6 +54,27 @@ def test_headers_that_are_too_large_leave_the_table_right() -> None:
     with pytest.raises(HeadersTooLarge):
         decoder.decode(large + indexed)
     assert decoder.decode(indexed) == [(b"a", b"x" * 200)]
+
+
+@pytest.mark.parametrize("name", [b"", b"A", b":a", b"a b", b"a:", b"a\n", b"\xe4"])
+def test_malformed_names(name: bytes) -> None:
+    """A field whose name is none is refused, also when it comes out of the table, or only its name; others are read."""
+    decoder = Decoder(1000)
+    for block in (b"\x40" + bytes([len(name)]) + name + b"\x01b", b"\xbe", b"\x7e\x01c"):
+        with pytest.raises(MalformedHeader):
+            decoder.decode(block)
+    assert decoder.decode(b"\x82") == [(b":method", b"GET")]
+
+
+@pytest.mark.parametrize("value", [b"\0", b"a\nb", b"\r", b"\x7f"])
+def test_malformed_values(value: bytes) -> None:
+    """A field whose value is of characters that may not stand there is refused, also when it comes out of the table;
+    its name may be used again."""
+    decoder = Decoder(1000)
+    for block in (b"\x40\x01a" + bytes([len(value)]) + value, b"\xbe"):
+        with pytest.raises(MalformedHeader):
+            decoder.decode(block)
+    assert decoder.decode(b"\x7e\x02\tc") == [(b"a", b"\tc")]
 
 
 def test_a_field_larger_than_the_table_empties_it() -> None:
