@@ -1,5 +1,6 @@
 """The verbs of a resource over HTTP: parse, call the Store, encode (k8s.io/apiserver `endpoints/handlers`)."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -15,7 +16,14 @@ from apiserver.machinery.errors import BadRequest, Object
 from apiserver.machinery.patch import APPLY, PATCHES, patch_faults, patch_type
 from apiserver.machinery.queryoptions import WriteQuery, check_get, check_list, delete_options, integer, write_query
 from apiserver.machinery.request import Query, first
-from apiserver.machinery.selectors import FieldSelector, LabelSelector, check_selectable, parse_fields, parse_labels
+from apiserver.machinery.selectors import (
+    LONG,
+    FieldSelector,
+    LabelSelector,
+    check_selectable,
+    parse_fields,
+    parse_labels,
+)
 from apiserver.machinery.strategy import DeleteOptions
 from apiserver.machinery.validation import finalizer_warnings
 from apiserver.registry.item import Item
@@ -30,16 +38,22 @@ def selectors(store: Store, query: Query, check: Callable[[Query], T]) -> tuple[
     for in kube-apiserver's order. Raises BadRequest, Invalid."""
     integer(query, "timeoutSeconds")
     integer(query, "limit")
-    labels = parse_labels(first(query, "labelSelector"))
-    fields = parse_fields(first(query, "fieldSelector"))
+    labels = parse_labels(first(query, "labelSelector")).prepared()
+    fields = parse_fields(first(query, "fieldSelector")).prepared()
     checked = check(query)
     check_selectable(fields, store.kind.selectable_fields)
     return labels, fields, checked
 
 
-def list_options(store: Store, query: Query) -> ListOptions:
+async def off_loop_if_long(query: Query, parse: Callable[[], T]) -> T:
+    """What `parse` makes of the query; a selector may have a megabyte, which takes a second."""
+    long = len(first(query, "labelSelector")) + len(first(query, "fieldSelector")) > LONG
+    return await asyncio.to_thread(parse) if long else parse()
+
+
+async def list_options(store: Store, query: Query) -> ListOptions:
     """Raises BadRequest, Invalid."""
-    labels, fields, _ = selectors(store, query, check_list)
+    labels, fields, _ = await off_loop_if_long(query, partial(selectors, store, query, check_list))
     return ListOptions(
         labels,
         fields,
@@ -65,7 +79,7 @@ async def reply_item(store: Store, exchange: Exchange, code: int, item: Item, ch
 
 async def list_(store: Store, exchange: Exchange) -> None:
     chosen = exchange.format
-    found = await store.list(exchange.info.namespace, list_options(store, exchange.info.query))
+    found = await store.list(exchange.info.namespace, await list_options(store, exchange.info.query))
     await exchange.reply_pieces(200, await representation.many(store.kind, found, chosen, exchange.include_object))
 
 
@@ -178,7 +192,7 @@ async def delete(store: Store, exchange: Exchange) -> None:
 
 async def delete_collection(store: Store, exchange: Exchange) -> None:
     chosen = exchange.format
-    listed = list_options(store, exchange.info.query)
+    listed = await list_options(store, exchange.info.query)
     options = await _delete_options(exchange)
     found = await store.delete_collection(exchange.info.namespace, listed, options)
     await exchange.reply_pieces(200, await representation.many(store.kind, found, chosen, exchange.include_object))

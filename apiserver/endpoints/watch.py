@@ -13,7 +13,7 @@ from functools import partial
 
 from apiserver.endpoints import representation
 from apiserver.endpoints.exchange import Exchange
-from apiserver.endpoints.resources import selectors
+from apiserver.endpoints.resources import off_loop_if_long, selectors
 from apiserver.http.drain import Drain
 from apiserver.http.metrics import Counter, GroupVersionResource
 from apiserver.http.negotiation import check_stream
@@ -112,11 +112,11 @@ class Stuck(Exception):
     """The client does not read."""
 
 
-def watch_options(store: Store, exchange: Exchange) -> WatchOptions:
+async def watch_options(store: Store, exchange: Exchange) -> WatchOptions:
     """Raises BadRequest, Invalid."""
     info = exchange.info
     query = info.query
-    labels, fields, initial = selectors(store, query, initial_events)
+    labels, fields, initial = await off_loop_if_long(query, partial(selectors, store, query, initial_events))
     if not info.collection:
         fields = _one_object(fields, info.name)
     bookmarks = truthy(query, "allowWatchBookmarks")
@@ -141,7 +141,7 @@ class WatchEndpoint:
         kind = store.kind
         # The Accept header is judged before the options are.
         watcher = Watcher(store, exchange, self._counter((kind.group, kind.version, kind.plural)))
-        options = watch_options(store, exchange)
+        options = await watch_options(store, exchange)
         asked = integer(exchange.info.query, "timeoutSeconds")
         spread = self._min_timeout * (1 + random.random())  # noqa: S311 - ends of watches, not secrets
         timeout = min(float(asked), _LONGEST) if asked else spread

@@ -13,7 +13,7 @@ from apiserver.http.respond import NOSNIFF, format_of, send_status, send_text
 from apiserver.machinery.authorization import AuthorizationError, Authorizer, Decision, forbidden
 from apiserver.machinery.errors import APIError, BadRequest, Object
 from apiserver.machinery.request import RequestInfo, User, first
-from apiserver.machinery.selectors import parse_fields, parse_labels
+from apiserver.machinery.selectors import LONG, FieldSelector, LabelSelector, parse_fields, parse_labels
 
 MASTERS = "system:masters"
 ALWAYS_ALLOWED_PATHS = ("/healthz", "/readyz", "/livez")
@@ -146,15 +146,18 @@ def _resource_attributes(info: RequestInfo) -> Object:
     attributes["name"] = info.name
     if info.verb in _SELECTING_VERBS:
         fields, labels = _selectors(info)
-        attributes["fieldSelector"] = _requirements(lambda: parse_fields(fields).requirements())
-        attributes["labelSelector"] = _requirements(lambda: parse_labels(labels).requirements())
+        attributes["fieldSelector"] = _requirements(fields, parse_fields)
+        attributes["labelSelector"] = _requirements(labels, parse_labels)
     return {key: value for key, value in attributes.items() if value}
 
 
-def _requirements(parse: Callable[[], list[Object]]) -> Object:
-    """A selector that cannot be parsed is left out: that asks for more, and the request will fail anyway."""
+def _requirements(text: str, parse: Callable[[str], LabelSelector | FieldSelector]) -> Object:
+    """A selector that cannot be parsed is left out, as is one that takes long: that asks for more; and the request with
+    the former will fail anyway."""
+    if len(text) > LONG:
+        return {}
     try:
-        requirements = parse()
+        requirements = parse(text).requirements()
     except BadRequest:
         return {}
     return {"requirements": requirements} if requirements else {}

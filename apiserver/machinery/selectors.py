@@ -4,17 +4,20 @@ Grammar and error texts are those of apimachinery `pkg/labels` and `pkg/fields`.
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 from apiserver.machinery import names
 from apiserver.machinery.errors import BadRequest, Object, quoted
 from apiserver.machinery.jsonpath import Getter, compile_path
 
+LONG = 8 * 1024
+"""Characters of a selector; to parse more than so many takes longer than others should be made to wait."""
 Labels = Mapping[str, str]
-_Predicate = Callable[[Labels], bool]
+_Accepts = Callable[[str], bool]
 
 IN, NOT_IN, EXISTS, DOES_NOT_EXIST, GREATER, LESS = "In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"
 
@@ -38,13 +41,30 @@ class LabelSelector:
         return bool(self.terms)
 
     @cached_property
-    def _predicates(self) -> tuple[_Predicate, ...]:
-        return tuple(_predicate(term) for term in self.terms)
+    def _rules(self) -> tuple[Mapping[str, _Accepts], Mapping[str, Collection[str]]]:
+        """What a label must be that must be there, and the values that another must not have."""
+        terms: defaultdict[str, list[LabelRequirement]] = defaultdict(list)
+        for term in self.terms:
+            terms[term.key].append(term)
+        needed = {key: accepts for key, about in terms.items() if (accepts := _accepts(about)) is not None}
+        refused = {key: values for key, about in terms.items() if (values := _refused(about))}
+        return needed, refused
+
+    def prepared(self) -> Self:
+        """Itself, after what the first match would have to do."""
+        _ = self._rules
+        return self
 
     def matches(self, labels: Labels) -> bool:
-        for predicate in self._predicates:  # noqa: SIM110 - a generator costs more than the predicates do
-            if not predicate(labels):
+        """However many terms there are, only as many are looked at as there are labels."""
+        needed, refused = self._rules
+        for key, accepts in needed.items():
+            if key not in labels or not accepts(labels[key]):
                 return False
+        if refused:
+            for key, value in labels.items():
+                if key in refused and value in refused[key]:
+                    return False
         return True
 
     def requirements(self) -> list[Object]:
@@ -59,30 +79,48 @@ def _requirement(term: LabelRequirement) -> Object:
     return requirement
 
 
-def _predicate(term: LabelRequirement) -> _Predicate:
-    key, values = term.key, term.values
-    if term.operator == IN:
-        if len(values) == 1:
-            (only,) = values
-            return lambda labels: labels.get(key) == only
-        return lambda labels: labels.get(key) in values
-    if term.operator == NOT_IN:
-        return lambda labels: labels.get(key) not in values
-    if term.operator == EXISTS:
-        return lambda labels: key in labels
-    if term.operator == DOES_NOT_EXIST:
-        return lambda labels: key not in labels
-    return _comparison(key, int(next(iter(values))), term.operator == GREATER)
+class _Everything(frozenset[str]):
+    """Has every value."""
+
+    def __contains__(self, value: object) -> bool:
+        return True
+
+    def __bool__(self) -> bool:
+        return True
 
 
-def _comparison(key: str, bound: int, greater: bool) -> _Predicate:
-    """A label that is absent or no integer compares as false."""
+_EVERYTHING = _Everything()
 
-    def compare(labels: Labels) -> bool:
-        value = _integer(labels.get(key, ""))
-        return value is not None and (value > bound if greater else value < bound)
 
-    return compare
+def _accepts(terms: Sequence[LabelRequirement]) -> _Accepts | None:
+    """All that is said of a label that must be there, as one condition; None when it need not be."""
+    if all(term.operator in (NOT_IN, DOES_NOT_EXIST) for term in terms):
+        return None
+    sets = [term.values for term in terms if term.operator == IN]
+    values = frozenset.intersection(*sets) if sets else _EVERYTHING
+    above = max((_bound(term) for term in terms if term.operator == GREATER), default=None)
+    below = min((_bound(term) for term in terms if term.operator == LESS), default=None)
+    if above is None and below is None:
+        return values.__contains__
+    return lambda value: value in values and _is_between(_integer(value), above, below)
+
+
+def _refused(terms: Sequence[LabelRequirement]) -> Collection[str]:
+    """The values that a label must not have."""
+    if any(term.operator == DOES_NOT_EXIST for term in terms):
+        return _EVERYTHING
+    return frozenset[str]().union(*(term.values for term in terms if term.operator == NOT_IN))
+
+
+def _bound(term: LabelRequirement) -> int:
+    return int(next(iter(term.values)))
+
+
+def _is_between(number: int | None, above: int | None, below: int | None) -> bool:
+    """A label that is no integer is not."""
+    if number is None:
+        return False
+    return (above is None or number > above) and (below is None or number < below)
 
 
 def _integer(text: str) -> int | None:
@@ -220,13 +258,6 @@ class FieldRequirement:
     value: str
     negated: bool = False
 
-    @cached_property
-    def _get(self) -> Getter:
-        return compile_path(self.path)
-
-    def matches(self, obj: Object) -> bool:
-        return (_text(self._get(obj)) == self.value) != self.negated
-
 
 @dataclass(frozen=True)
 class FieldSelector:
@@ -237,9 +268,26 @@ class FieldSelector:
     def __bool__(self) -> bool:
         return bool(self.terms)
 
+    @cached_property
+    def _rules(self) -> Sequence[tuple[Getter, Collection[str], Collection[str]]]:
+        """For each path: the values of which it must have one, and those that it must not have."""
+        rules: dict[str, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
+        for term in self.terms:
+            rules[term.path][term.negated].add(term.value)
+        return [
+            (compile_path(path), _only(wanted) if wanted else _EVERYTHING, refused)
+            for path, (wanted, refused) in rules.items()
+        ]
+
+    def prepared(self) -> Self:
+        """As a LabelSelector's."""
+        _ = self._rules
+        return self
+
     def matches(self, obj: Object) -> bool:
-        for term in self.terms:  # noqa: SIM110 - as above
-            if not term.matches(obj):
+        for get, wanted, refused in self._rules:
+            value = _text(get(obj))
+            if value not in wanted or value in refused:
                 return False
         return True
 
@@ -253,6 +301,11 @@ class FieldSelector:
             {"key": term.path, "operator": NOT_IN if term.negated else IN, "values": [term.value]}
             for term in self.terms
         ]
+
+
+def _only(values: Collection[str]) -> Collection[str]:
+    """What is equal to each of them."""
+    return values if len(values) == 1 else ()
 
 
 def _text(value: Any) -> str:

@@ -1,5 +1,6 @@
 """Label and field selectors; results and error texts are those that a real kube-apiserver gave."""
 
+import random
 from typing import Any
 
 import pytest
@@ -56,6 +57,71 @@ def test_label_selectors_match(text: str, names: str) -> None:
     """Every form of the grammar selects what it says; != and notin also what lacks the label."""
     selector = parse_labels(text)
     assert "".join(name for name, labels in OBJECTS.items() if selector.matches(labels)) == names
+
+
+class CountedLabels(dict[str, str]):
+    """Counts what is asked of it; going through all of it is one question."""
+
+    asked = 0
+
+    def _ask(self) -> None:
+        self.asked += 1
+
+    def get(self, *arguments: Any) -> Any:
+        self._ask()
+        return super().get(*arguments)
+
+    def __getitem__(self, key: str) -> str:
+        self._ask()
+        return super().__getitem__(key)
+
+    def __contains__(self, key: object) -> bool:
+        self._ask()
+        return super().__contains__(key)
+
+    def items(self) -> Any:
+        self._ask()
+        return super().items()
+
+
+@pytest.mark.parametrize(
+    ("term", "matches"),
+    [("!k{}", True), ("k{}!=x", True), ("k{} notin (x,y)", True), ("k{}", False), ("k{}=x", False), ("a<1{}", True)],
+)
+def test_a_long_selector_asks_little(term: str, matches: bool) -> None:
+    """However many terms a selector has, of an object's labels it asks as much as one of a few."""
+    selector = parse_labels(",".join(term.format(number) for number in range(1000)))
+    labels = CountedLabels(a="5")
+
+    assert selector.matches(labels) is matches
+    assert labels.asked < 5
+
+
+def test_many_terms_are_as_each_of_them() -> None:
+    """What a selector of any terms selects is what all of its terms select."""
+    choose = random.Random(7)
+    forms = ("{}", "!{}", "{}={}", "{}!={}", "{} in ({},{})", "{} notin ({},{})", "{}>{}", "{}<{}")
+    for _ in range(3000):
+        terms = [
+            choose.choice(forms).format(choose.choice("ab"), choose.choice("0123"), choose.choice("0123"))
+            for _ in range(choose.randrange(1, 6))
+        ]
+        labels = {key: choose.choice(["0", "1", "2", "3", "x", ""]) for key in "abc" if choose.random() < 0.6}
+        each = [parse_labels(term).matches(labels) for term in terms]
+        assert parse_labels(",".join(terms)).matches(labels) is all(each)
+
+
+def test_many_fields_are_as_each_of_them() -> None:
+    """The same of field selectors."""
+    choose = random.Random(8)
+    for _ in range(2000):
+        terms = [
+            f"metadata.{choose.choice(('name', 'namespace'))}{choose.choice(('=', '!='))}{choose.choice('ab')}"
+            for _ in range(choose.randrange(1, 6))
+        ]
+        obj = {"metadata": {"name": choose.choice("abc"), "namespace": choose.choice("ab")}}
+        each = [parse_fields(term).matches(obj) for term in terms]
+        assert parse_fields(",".join(terms)).matches(obj) is all(each)
 
 
 def test_empty_selectors_are_false() -> None:
