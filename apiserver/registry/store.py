@@ -5,11 +5,12 @@ Nothing below knows objects, nothing above knows keys. Objects that come out are
 
 import builtins
 import secrets
+import time
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache
 
 from apiserver.machinery import codec, errors, managedfields, strategy
 from apiserver.machinery.apply import apply
@@ -57,13 +58,18 @@ class _Unchanged(Exception):
     """Nothing is to be written, going by a cached copy, which may be stale: look again."""
 
 
+@lru_cache(maxsize=2)
+def _rfc3339(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 async def admit_all(_: Object) -> None:
     """The admission of a kind that needs none."""
 
 
 class Store:
     """One kind's objects, under keys that begin with `prefix`. `root` is the prefix of every kind's keys, such as
-    /registry; `admit_create` raises what speaks against creating an object."""
+    /registry; `admit_create` raises what speaks against creating an object; `clock` counts seconds since the epoch."""
 
     def __init__(
         self,
@@ -71,7 +77,7 @@ class Store:
         storage: Storage,
         root: str = "/registry",
         admit_create: AdmitCreate = admit_all,
-        clock: Callable[[], datetime] = partial(datetime.now, UTC),
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.kind = kind
         self._storage = storage
@@ -89,7 +95,7 @@ class Store:
         return f"{self.prefix}{namespace}/" if namespace and self.kind.namespaced else self.prefix
 
     def _now(self) -> str:
-        return f"{self._clock().isoformat()[:19]}Z"
+        return _rfc3339(int(self._clock()))
 
     async def get(self, namespace: str, name: str, resource_version: str = "") -> Item:
         """Raises NotFound; Plain for a resourceVersion that is no number."""

@@ -36,4 +36,4 @@ async def backend(request: pytest.FixtureRequest, sqlite: SQLiteStorage) -> Asyn
 
 @pytest.fixture
 def store(backend: Storage) -> Store:
-    return Store(WIDGET, backend, clock=lambda: NOW)
+    return Store(WIDGET, backend, clock=NOW.timestamp)
