@@ -38,11 +38,11 @@ def selectors(store: Store, query: Query, check: Callable[[Query], T]) -> tuple[
     for in kube-apiserver's order. Raises BadRequest, Invalid."""
     integer(query, "timeoutSeconds")
     integer(query, "limit")
-    labels = parse_labels(first(query, "labelSelector")).prepared()
-    fields = parse_fields(first(query, "fieldSelector")).prepared()
+    labels = parse_labels(first(query, "labelSelector"))
+    fields = parse_fields(first(query, "fieldSelector"))
     checked = check(query)
     check_selectable(fields, store.kind.selectable_fields)
-    return labels, fields, checked
+    return labels.prepared(), fields.prepared(), checked
 
 
 async def off_loop_if_long(query: Query, parse: Callable[[], T]) -> T:
