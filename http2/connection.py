@@ -20,7 +20,8 @@ MAX_HEADER_LIST = 1 << 20
 MAX_UNREAD_ANSWERS = 10_000
 """Frames of control that a peer causes without reading them; as Go's server."""
 MAX_OVERHEAD, OVERHEAD_SECONDS = 10_000, 10.0
-"""So many frames that carry nothing (pings, settings, priorities, empty data) in so short a time are an attack."""
+"""So many frames that carry nothing (pings, settings, priorities, empty data, faults) in so short a time are an
+attack."""
 REMEMBERED_RESETS = 256
 """Streams reset here on which the peer's frames may still be on their way."""
 
@@ -138,11 +139,13 @@ class Connection(asyncio.BufferedProtocol):
     def reset(self, stream_id: int, code: int) -> None:
         """Tells the peer that the stream has ended."""
         self._resets.append(stream_id)
-        self._answer(frames.rst_stream(stream_id, code))
+        self.answer(frames.rst_stream(stream_id, code))
 
     def forget(self, stream: Stream, error: StreamClosed | None) -> None:
         """The stream is closed."""
         if self.streams.pop(stream.id, None) is not None:
+            # While there is no room nobody else would take it out.
+            self._ready.pop(stream, None)
             stream.has_room()
             stream.closed(error)
             self.stream_closed()
@@ -197,14 +200,18 @@ class Connection(asyncio.BufferedProtocol):
                     return
                 if kind < len(_RECEIVERS):
                     self._receive(kind, flags, stream_id, payload)
+            # Once for all the room that has come: some give it byte by byte.
+            self._pump()
         except ConnectionFailed as error:
-            self._failure = error
+            # The one that was raised has a traceback, and so this connection.
+            self._failure = ConnectionFailed(error.code, str(error))
             self.end(error.code, str(error))
 
     def _receive(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
         try:
             _RECEIVERS[kind](self, flags, stream_id, payload)
         except StreamFailed as error:
+            self._carries_nothing()
             self.reset(stream_id, error.code)
             if stream := self.streams.get(stream_id):
                 self.forget(stream, StreamClosed(error.code, str(error)))
@@ -313,19 +320,20 @@ class Connection(asyncio.BufferedProtocol):
         if flags & frames.ACK:
             return
         self._carries_nothing()
+        window = self.peer_initial_window
         for identifier, value in frames.parse_settings(payload):
             self._apply_setting(identifier, value)
-        self._answer(frames.SETTINGS_ACK)
-        self._pump()
+        if self.peer_initial_window != window:
+            for stream in self.streams.values():
+                self._widen(stream, self.peer_initial_window - window)
+        self.answer(frames.SETTINGS_ACK)
         self.settings_received()
 
     def _apply_setting(self, identifier: int, value: int) -> None:
         if identifier == frames.INITIAL_WINDOW_SIZE:
             if value > frames.LARGEST_WINDOW:
                 raise ConnectionFailed(frames.FLOW_CONTROL_ERROR, f"an initial window of {value}")
-            change, self.peer_initial_window = value - self.peer_initial_window, value
-            for stream in self.streams.values():
-                self._widen(stream, change)
+            self.peer_initial_window = value
         elif identifier == frames.MAX_FRAME_SIZE:
             if not frames.DEFAULT_FRAME_SIZE <= value <= frames.LARGEST_FRAME_SIZE:
                 raise ConnectionFailed(frames.PROTOCOL_ERROR, f"a maximum frame size of {value}")
@@ -354,7 +362,7 @@ class Connection(asyncio.BufferedProtocol):
         if flags & frames.ACK:
             self.pong_received()
         else:
-            self._answer(frames.ping(payload, ack=True))
+            self.answer(frames.ping(payload, ack=True))
 
     def pong_received(self) -> None:
         """The peer has answered a ping."""
@@ -387,10 +395,9 @@ class Connection(asyncio.BufferedProtocol):
             if stream.window + increment > frames.LARGEST_WINDOW:
                 raise StreamFailed(frames.FLOW_CONTROL_ERROR, "the stream's window is too large")
             self._widen(stream, increment)
-        self._pump()
 
-    def _answer(self, frame: bytes) -> None:
-        """A frame that the peer's own has caused."""
+    def answer(self, frame: bytes) -> None:
+        """Writes a frame that the peer's own has caused, whether there is room or not."""
         if self.paused:
             self._unread_answers += 1
             if self._unread_answers > MAX_UNREAD_ANSWERS:
@@ -398,8 +405,8 @@ class Connection(asyncio.BufferedProtocol):
         self.write(frame)
 
     def _carries_nothing(self) -> None:
-        """Counts a frame of the peer. Raises ConnectionFailed when a client sends too many of them; a server that
-        answers fast may well measure its connection by as many pings."""
+        """Counts a frame of the peer, one that fails its stream, too. Raises ConnectionFailed when a client sends too
+        many of them; a server that answers fast may well measure its connection by as many pings."""
         self._overhead += 1
         if self._overhead > MAX_OVERHEAD and not self.is_client:
             now = self.loop.time()

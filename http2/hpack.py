@@ -96,7 +96,7 @@ class Decoder:
     def _decode(self, block: bytes) -> list[Header]:
         headers: list[Header] = []
         table = self._table
-        position, end, size = 0, len(block), 0
+        position, end, size = self._take_sizes(block), len(block), 0
         while position < end:
             first = block[position]
             if _ONE_BYTE_DYNAMIC <= first < 0xFF:
@@ -110,11 +110,7 @@ class Decoder:
                 field, position = self._literal(block, position, 0x3F)
                 self._add(field)
             elif first & 0x20:
-                if headers:
-                    raise ValueError("the table's size changes within a block")
-                capacity, position = _integer(block, position, 0x1F)
-                self._resize(capacity)
-                continue
+                raise ValueError("the table's size changes within a block")
             else:
                 field, position = self._literal(block, position, 0x0F)
             size += len(field[0]) + len(field[1]) + FIELD_OVERHEAD
@@ -125,6 +121,15 @@ class Decoder:
         if size > self._limit:
             raise HeadersTooLarge(f"a header list of {size} bytes; at most {self._limit}")
         return headers
+
+    def _take_sizes(self, block: bytes) -> int:
+        """Of the table, at most two (section 4.2); where the fields begin."""
+        position = 0
+        for _ in range(2):
+            if block[position : position + 1] and block[position] & 0xE0 == 0x20:
+                capacity, position = _integer(block, position, 0x1F)
+                self._resize(capacity)
+        return position
 
     def _field(self, index: int) -> Header:
         if index >= _FIRST_DYNAMIC:
@@ -142,8 +147,8 @@ class Decoder:
         if index:
             name = self._field(index)[0]
         else:
-            name, position = _string(block, position)
-        value, position = _string(block, position)
+            name, position = _string(block, position, self._limit)
+        value, position = _string(block, position, self._limit)
         field = (name, value)
         # A name of the dynamic table may have come with a field that was refused.
         if value.translate(None, _TEXT) or not (0 < index < _FIRST_DYNAMIC or _is_name(name)):
@@ -231,8 +236,8 @@ def _integer(block: bytes, position: int, mask: int) -> tuple[int, int]:
     raise ValueError("an integer of more than four bytes")
 
 
-def _string(block: bytes, position: int) -> tuple[bytes, int]:
-    """Section 5.2: the string, and where it ends."""
+def _string(block: bytes, position: int, limit: int) -> tuple[bytes, int]:
+    """Section 5.2: the string, and where it ends. `limit`: bytes of a code that is worth decoding."""
     first = block[position]
     length = first & 0x7F
     if length < 0x7F:
@@ -243,4 +248,8 @@ def _string(block: bytes, position: int) -> tuple[bytes, int]:
     if end > len(block):
         raise ValueError("a string ends after its block")
     text = block[position:end]
-    return huffman.decode(text) if first & 0x80 else text, end
+    if first < 0x80:
+        return text, end
+    if length > limit:
+        raise ValueError("a header list that does not end")
+    return huffman.decode(text), end

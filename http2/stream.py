@@ -76,7 +76,7 @@ class Stream:
         """Headers or trailers, as hpack.encode made them; trailers only when nothing waits. Without effect on a stream
         that is closed."""
         if self.id in self.connection.streams:
-            self.connection.write(frames.headers(self.id, block, end=end, frame_size=self.connection.peer_frame_size))
+            self.connection.answer(frames.headers(self.id, block, end=end, frame_size=self.connection.peer_frame_size))
             if end:
                 self._end()
 
@@ -93,7 +93,7 @@ class Stream:
             connection.window -= size
             connection.write(frames.message(self.id, block, data))
         else:
-            connection.write(frames.headers(self.id, block, end=True))
+            connection.answer(frames.headers(self.id, block, end=True))
         self._end()
         return True
 
@@ -114,7 +114,7 @@ class Stream:
     def _has_room_for(self, size: int) -> bool:
         """Whether so many bytes can go at once."""
         connection = self.connection
-        most = min(self.window, connection.window, connection.peer_frame_size)
+        most = min(self.window, connection.window, connection.peer_frame_size, frames.QUANTUM)
         return size <= most and not connection.paused
 
     @property

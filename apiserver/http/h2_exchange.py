@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from apiserver.http.h2 import Connection
 
 _BODILESS = (204, 304)
+SEND_SECONDS = 60.0
+"""For so long an answer waits for room, even one that a request's time limit is not for, as a watch's refusal."""
 _CLOSE = (b"connection", b"close")
 _CONTINUE = hpack.encode([(b":status", b"100")])
 _STATUS = {code: (b":status", b"%d" % code) for code in range(100, 600)}
@@ -87,7 +89,7 @@ class Exchange(Stream):
             raise StreamFailed(PROTOCOL_ERROR, "data before headers")
         if self._left != UNDECLARED:
             self._check_length(len(data), end)
-        if data:
+        if data and not self.complete:
             self._body.append(data)
         self._news = True
         self._wake()
@@ -151,7 +153,7 @@ class Exchange(Stream):
 
     async def send(self, message: Message) -> None:
         if self._pending or self.connection.paused:
-            await self.drain()
+            await self._wait_for_room()
         if self.id not in self.connection.streams:
             return
         if message["type"] == "http.response.start":
@@ -160,7 +162,15 @@ class Exchange(Stream):
         self._write(message.get("body", b""), message.get("more_body", False))
         if self._pending and self.complete:
             # Until then the answer counts against the request's time.
-            await self.drain()
+            await self._wait_for_room()
+
+    async def _wait_for_room(self) -> None:
+        """A client that takes nothing for too long loses the stream."""
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self.drain()
+        except TimeoutError:
+            self.abort()
 
     def abort(self) -> None:
         self.reset(INTERNAL_ERROR)
@@ -192,6 +202,8 @@ class Exchange(Stream):
         if not self._has_body:
             body = b""
         self.complete = not more
+        if self.complete:
+            self._body.clear()
         head, self._head = self._head, b""
         if head and self.complete and self.send_all(head, body):
             return
