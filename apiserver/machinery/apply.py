@@ -4,8 +4,6 @@ The order of the steps is that of k8s.io/apimachinery `pkg/util/managedfields/in
 sigs.k8s.io/structured-merge-diff `merge/update.go`; texts and rules: wire.md 5.4.
 """
 
-from dataclasses import replace
-
 import orjson
 
 from apiserver.machinery import lastapplied
@@ -123,7 +121,7 @@ def _managers(live: Object | None, of: MapType, write: Write) -> Managed:
         managed = decode(live["metadata"].get("managedFields"))
     except ValueError as error:
         raise Plain(f"failed to decode managed fields: {error}") from error
-    return managed or updated({}, {}, live, of, replace(write, manager=_BEFORE))
+    return managed or updated({}, {}, live, of, write._replace(manager=_BEFORE))
 
 
 def _config_fields(config: Object, of: MapType, write: Write) -> FieldSet:

@@ -4,7 +4,6 @@ The rules are those of k8s.io/apimachinery `pkg/util/managedfields` and of sigs.
 `merge/update.go`; wire.md 5.2, 5.3. Nothing here changes an object that it was given.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import blake2b
@@ -144,8 +143,7 @@ def with_managed(obj: Object, managed: Managed) -> Object:
     return {**obj, "metadata": meta}
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(NamedTuple):
     """Who writes, through which endpoint, when (RFC 3339). `reset` are the fields that the endpoint does not touch."""
 
     manager: str

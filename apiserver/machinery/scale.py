@@ -5,7 +5,6 @@ k8s.io/apimachinery `pkg/util/managedfields/scalehandler.go`.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from apiserver.machinery import managedfields
 from apiserver.machinery.apply import apply
@@ -96,7 +95,7 @@ def applied(kind: Kind, parent: Object, config: Object, write: Write, *, force: 
 
 
 def _of_scale(write: Write) -> Write:
-    return replace(write, api_version=API_VERSION)
+    return write._replace(api_version=API_VERSION)
 
 
 def _owned_view(kind: Kind, parent: Object) -> Object:

@@ -19,6 +19,8 @@ from apiserver.machinery.validation import validate_meta, validate_meta_update
 SYSTEM_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 GENERATED_SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 _BASE_LENGTH = 58
+_ANYTHING: Object = {}
+"""The schema of a status that nothing describes."""
 _MAX_INT32 = 2**31 - 1
 
 
@@ -151,7 +153,7 @@ def _validate_object(
 def _validate_status(kind: Kind, obj: Object) -> Iterator[FieldError]:
     """/status looks at nothing else, and its texts name members from there on."""
     if "status" in obj:
-        schema = kind.schema.get("properties", {}).get("status", {})
+        schema = kind.schema.get("properties", {}).get("status", _ANYTHING)
         for fault in validate(obj["status"], schema):
             below = "" if fault.field in ("", NO_FIELD) else f".{fault.field}"
             yield replace(fault, field=f"status{below}")

@@ -327,6 +327,10 @@ def test_refused_delete_options(options: Object, faults: list[str]) -> None:
         ),
         ({"orphanDependents": "x"}, "string into Go struct field DeleteOptions.orphanDependents of type bool"),
         ({"gracePeriodSeconds": "x"}, "string into Go struct field DeleteOptions.gracePeriodSeconds of type int64"),
+        (
+            {"gracePeriodSeconds": 2**63},
+            "number 9223372036854775808 into Go struct field DeleteOptions.gracePeriodSeconds of type int64",
+        ),
     ],
 )
 def test_wrong_types_in_delete_options(options: dict[str, Any], text: str) -> None:

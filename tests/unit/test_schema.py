@@ -19,7 +19,7 @@ from apiserver.machinery.meta import (
     timestamp,
 )
 from apiserver.machinery.pruning import defaulted, prune
-from apiserver.machinery.schema import PRESERVE, SCHEMALESS, from_model, schema_of
+from apiserver.machinery.schema import PRESERVE, SCHEMALESS, from_model, once_a_schema, schema_of
 from apiserver.machinery.schemacheck import validate, validate_model
 
 
@@ -388,3 +388,17 @@ def test_validate_model_of_a_whole_model() -> None:
 def test_validate_model_accepts() -> None:
     """A valid object has no faults."""
     assert faults_of({"windows": [{"start": 1}]}) == []
+
+
+def test_once_a_schema() -> None:
+    """What is made of a schema is made at its first use, and never again; an equal schema is another one."""
+    seen: list[Object] = []
+
+    @once_a_schema
+    def number(schema: Object) -> int:
+        seen.append(schema)
+        return len(seen)
+
+    one: Object = {"type": "string"}
+    other = dict(one)
+    assert [number(one), number(other), number(one), number(other)] == [1, 2, 1, 2]
