@@ -3,60 +3,24 @@
 One layer for all of these, since each layer of ASGI costs every request.
 """
 
-import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
-import orjson
-
+from apiserver.filters.accesslog import AccessLines, AccessLog, Record
 from apiserver.http.asgi import Application, Headers, Message, Receive, Scope, Send
 from apiserver.http.drain import Drain
 from apiserver.http.metrics import Metrics
 from apiserver.http.respond import send_text
-from apiserver.machinery.request import ANONYMOUS, RequestInfo, User, parse_request
+from apiserver.machinery.request import ANONYMOUS, parse_request
 
 PANIC = "This request caused apiserver to panic. Look in the logs for details.\n"
 _NO_CACHE = (b"cache-control", b"no-cache, private")
 _CLOSE = (b"connection", b"close")
 _APPLY = b"application/apply-patch"
-_LONGEST_LOGGED_ID = 64
-_LONGEST_LOGGED = 1024
-_GATHER_SECONDS = 0.05
 
 logger = logging.getLogger(__name__)
-access = logging.getLogger("apiserver.access")
-
-AccessLog = Callable[[dict[str, Any]], None]
-
-
-class AccessLines:
-    """One line of JSON a request through the logger "apiserver.access", level info. Lines are gathered for a moment:
-    a record of the logging package costs ten times as much as a line.
-
-    `_lines`: not written yet; a timer for them runs while there are any."""
-
-    def __init__(self, drain: Drain) -> None:
-        self._drain = drain
-        self._lines: list[bytes] = []
-
-    def __call__(self, entry: dict[str, Any]) -> None:
-        if not access.isEnabledFor(logging.INFO):
-            return
-        self._lines.append(orjson.dumps(entry, option=orjson.OPT_UTC_Z))
-        if self._drain.shutting_down.is_set():
-            self.flush()
-        elif len(self._lines) == 1:
-            asyncio.get_running_loop().call_later(_GATHER_SECONDS, self.flush)
-
-    def flush(self) -> None:
-        if self._lines:
-            access.info("%s", b"\n".join(self._lines).decode())
-            self._lines.clear()
 
 
 @dataclass(slots=True)
@@ -129,7 +93,20 @@ class Observe:
                 self._metrics.longrunning(labels, -1)
             seconds = max(0.0, time.time() - started)
             self._metrics.finished(labels, answer.code, seconds, answer.size)
-            self._log(_entry(scope, headers.get(b"user-agent", b""), started, seconds))
+            user, client = state.get("user", ANONYMOUS).name, scope.get("client")
+            self._log(
+                Record(
+                    started,
+                    seconds,
+                    answer.code,
+                    answer.audit_id,
+                    user,
+                    state.get("impersonated_by", ""),
+                    info,
+                    headers.get(b"user-agent", b""),
+                    client[0] if client else "",
+                )
+            )
 
 
 def _is_apply(headers: dict[bytes, bytes]) -> bool:
@@ -146,30 +123,3 @@ def _random_uuid() -> str:
     """Of version 4. It keeps no secret, and the standard library's costs three times as much."""
     digits = f"{random.getrandbits(128):032x}"
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
-
-
-def _entry(scope: Scope, user_agent: bytes, started: float, seconds: float) -> dict[str, Any]:
-    """A line of the access log. No query: selectors and tokens stand there. No headers but the user agent."""
-    state = scope["state"]
-    info: RequestInfo = state["info"]
-    answer: Answer = state["answer"]
-    user: User = state.get("user", ANONYMOUS)
-    client = scope.get("client")
-    return {
-        "time": datetime.fromtimestamp(started, UTC),
-        "audit_id": answer.audit_id[:_LONGEST_LOGGED_ID],
-        "user": user.name,
-        "impersonated_by": state.get("impersonated_by", ""),
-        "verb": info.verb,
-        "method": info.method,
-        "path": info.path[:_LONGEST_LOGGED],
-        "group": info.group,
-        "resource": info.resource,
-        "subresource": info.subresource,
-        "namespace": info.namespace[:_LONGEST_LOGGED],
-        "name": info.name[:_LONGEST_LOGGED],
-        "code": answer.code,
-        "latency_ms": round(seconds * 1000, 3),
-        "user_agent": user_agent[:_LONGEST_LOGGED].decode("latin-1"),
-        "source_ip": client[0] if client else "",
-    }

@@ -116,7 +116,7 @@ class Running:
         app: Application = Authorize(self.backend, with_exceptions(_not_alice), self.metrics)
         app = InFlight(app, self.metrics, reading=2, writing=1)
         app = Deadline(Authenticate(app, self.authenticator, self.metrics), longest=30.0)
-        app = Observe(app, self.metrics, self.drain, self._log.put)
+        app = Observe(app, self.metrics, self.drain, lambda record: self._log.put(record.entry()))
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         self.server = uvicorn.Server(server_config(app, self.serving))

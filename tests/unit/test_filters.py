@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from prometheus_client import generate_latest
 
+from apiserver.filters.accesslog import MANY, AccessLines, Record, access
 from apiserver.filters.limits import Deadline, InFlight, time_allowed
-from apiserver.filters.observe import AccessLines, Observe, access
+from apiserver.filters.observe import Observe
 from apiserver.http.asgi import Application, Message, Receive, Scope, Send
 from apiserver.http.body import read_body
 from apiserver.http.drain import Drain
@@ -54,7 +55,7 @@ class Observed:
     """An Observe filter around `app` and what it leaves behind."""
 
     def __init__(self, app: Application) -> None:
-        self.metrics, self.drain, self.log = Metrics([WIDGETS]), Drain(), list[dict[str, Any]]()
+        self.metrics, self.drain, self.log = Metrics([WIDGETS]), Drain(), list[Record]()
         self.filter = Observe(app, self.metrics, self.drain, self.log.append)
 
     async def get(self, target: str = "/x", method: str = "GET", **headers: str) -> Answer:
@@ -109,7 +110,7 @@ async def test_panic(caplog: pytest.LogCaptureFixture) -> None:
     assert (answer.code, answer.complete) == (500, True)
     assert answer.body == b"This request caused apiserver to panic. Look in the logs for details.\n"
     assert "RuntimeError: a fault" in caplog.text
-    assert observed.log[0]["code"] == 500
+    assert observed.log[0].code == 500
 
 
 async def test_late_panic() -> None:
@@ -122,7 +123,8 @@ async def test_log_entry() -> None:
     """Who asked for what, when, how long and with what result; the query stays out."""
     observed = Observed(ok)
     await observed.get(f"{ITEMS}/x/status?token=hush", "PATCH", user_agent="agent/1", audit_id="a" * 70)
-    (entry,) = observed.log
+    (record,) = observed.log
+    entry = record.entry()
     assert entry.pop("time").tzinfo is not None
     assert entry.pop("latency_ms") >= 0
     assert entry == {
@@ -143,31 +145,37 @@ async def test_log_entry() -> None:
     }
 
 
+def ended(code: int = 200, user: str = "") -> Record:
+    return Record(1767323045.5, 0.25, code, "", user, "", parse_request("GET", "/x", b""), b"", "")
+
+
 async def test_log_lines(caplog: pytest.LogCaptureFixture) -> None:
-    """Lines of JSON are gathered into one record; while the server ends each is written at once."""
+    """Lines of JSON are gathered into one record, but not too many; while the server ends each is written at once."""
     caplog.set_level(logging.INFO, access.name)
     drain = Drain()
     lines = AccessLines(drain)
-    for entry in ({"code": 200, "user": "a\nb"}, {"code": 404}):
-        lines(entry)
+    for code, user in ((200, "a\nb"), (404, "c")):
+        lines(ended(code, user))
     assert not caplog.records
     lines.flush()
     lines.flush()
     (record,) = caplog.records
-    assert [json.loads(line) for line in record.getMessage().splitlines()] == [
-        {"code": 200, "user": "a\nb"},
-        {"code": 404},
-    ]
-    drain.begin()
-    lines({})
+    entries = [json.loads(line) for line in record.getMessage().splitlines()]
+    assert [(entry["code"], entry["user"]) for entry in entries] == [(200, "a\nb"), (404, "c")]
+    assert entries[0]["time"] == "2026-01-02T03:04:05.500000Z"
+    for _ in range(MANY):
+        lines(ended())
     assert len(caplog.records) == 2
+    drain.begin()
+    lines(ended())
+    assert len(caplog.records) == 3
 
 
 async def test_no_log_lines(caplog: pytest.LogCaptureFixture) -> None:
     """Nothing is gathered where the level says so."""
     caplog.set_level(logging.WARNING, access.name)
     lines = AccessLines(Drain())
-    lines({})
+    lines(ended())
     caplog.set_level(logging.INFO, access.name)
     lines.flush()
     assert not caplog.records
@@ -180,10 +188,10 @@ async def test_log_lines_in_time(caplog: pytest.LogCaptureFixture) -> None:
     handler = logging.Handler()
     handler.emit = lambda record: written.set()  # type: ignore[method-assign]
     access.addHandler(handler)
-    AccessLines(Drain())({})
+    AccessLines(Drain())(ended(201))
     await written.wait()
     access.removeHandler(handler)
-    assert caplog.records[0].getMessage() == "{}"
+    assert json.loads(caplog.records[0].getMessage())["code"] == 201
 
 
 async def test_only_http_gets_in() -> None:
