@@ -67,8 +67,11 @@ async def list_options(store: Store, query: Query) -> ListOptions:
 async def get(store: Store, exchange: Exchange) -> None:
     info = exchange.info
     chosen = exchange.format
-    check_get(info.query)
-    item = await store.get(info.namespace, info.name, first(info.query, "resourceVersion"))
+    version = ""
+    if info.query:
+        check_get(info.query)
+        version = first(info.query, "resourceVersion")
+    item = await store.get(info.namespace, info.name, version)
     await reply_item(store, exchange, 200, item, chosen)
 
 

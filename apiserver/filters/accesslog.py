@@ -59,8 +59,8 @@ AccessLog = Callable[[Record], None]
 
 class AccessLines:
     """One line a request through the logger "apiserver.access", level info. Records are gathered for a moment: a
-    record of the logging package costs ten times as much as a line. No more than MANY: memory that is used again soon is
-    still in the processor's cache.
+    record of the logging package costs ten times as much as a line. No more than MANY: memory that is soon used again
+    is still in the processor's cache.
 
     `_records`: not written yet; a timer for them runs while there are any."""
 

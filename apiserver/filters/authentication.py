@@ -17,10 +17,9 @@ from apiserver.http.metrics import Metrics
 from apiserver.http.respond import format_of, send_status
 from apiserver.http.warning import warning_headers
 from apiserver.machinery.errors import Unauthorized
-from apiserver.machinery.request import ANONYMOUS, User
+from apiserver.machinery.request import ANONYMOUS, User, with_group
 
 IMPERSONATE = b"impersonate-"
-AUTHENTICATED, UNAUTHENTICATED = "system:authenticated", "system:unauthenticated"
 
 Headers = Sequence[tuple[bytes, bytes]]
 HeaderList = list[tuple[bytes, bytes]]
@@ -209,13 +208,6 @@ class Authenticator:
         if user is None:
             faults.append("invalid bearer token")
         return user
-
-
-def with_group(user: User) -> User:
-    """Whoever is not anonymous is in system:authenticated, unless a group says otherwise."""
-    if user.name == ANONYMOUS.name or AUTHENTICATED in user.groups or UNAUTHENTICATED in user.groups:
-        return user
-    return User(user.name, user.uid, (*user.groups, AUTHENTICATED), user.extra)
 
 
 _EXTRA_SPACE = "the provided Authorization header contains extra space before the bearer token, and is ignored"

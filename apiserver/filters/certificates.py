@@ -22,7 +22,7 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
-from apiserver.machinery.request import User
+from apiserver.machinery.request import User, with_group
 
 _UID = x509.ObjectIdentifier("1.3.6.1.4.1.57683.2")
 _CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
@@ -69,7 +69,7 @@ class Authorities:
             user = certificate_user(certificate)
         except (VerificationError, ValueError) as error:
             return Checked(f"x509: {error}")
-        return Checked("", user.name, user if user.name else None)
+        return Checked("", user.name, with_group(user) if user.name else None)
 
     def _verify(self, certificate: x509.Certificate, now: datetime) -> None:
         builder = PolicyBuilder().store(self._store).time(now.replace(tzinfo=None))

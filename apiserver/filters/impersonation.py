@@ -15,12 +15,11 @@ from functools import partial
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from apiserver.filters.authentication import with_group
 from apiserver.machinery import errors
 from apiserver.machinery.authorization import Authorizer, forbidden
 from apiserver.machinery.errors import BadRequest, Forbidden, quoted
 from apiserver.machinery.names import is_dns1123_subdomain
-from apiserver.machinery.request import ANONYMOUS, RequestInfo, User
+from apiserver.machinery.request import ANONYMOUS, RequestInfo, User, with_group
 
 _USER, _UID, _GROUP, _EXTRA = b"impersonate-user", b"impersonate-uid", b"impersonate-group", b"impersonate-extra-"
 _SERVICE_ACCOUNT, _NODE = "system:serviceaccount:", "system:node:"

@@ -8,7 +8,7 @@ from pathlib import Path
 from apiserver.client import ClientError
 from apiserver.filters.lookup import Lookups, persistent
 from apiserver.machinery.errors import Object
-from apiserver.machinery.request import User
+from apiserver.machinery.request import User, with_group
 
 Review = Callable[[str], Awaitable[User | None]]
 """Whose token it is, None when nobody's. Raises ReviewError."""
@@ -73,7 +73,8 @@ def read_tokens(path: Path) -> dict[bytes, User]:
             if len(row) < 3 or not row[0] or not row[1]:
                 raise ValueError(f'{path} line {rows.line_num}: expected token,user,uid and perhaps "group,group"')
             groups = row[3].split(",") if len(row) > 3 else []
-            users[_digest(row[0])] = User(row[1], row[2], tuple(group.strip() for group in groups if group.strip()))
+            named = User(row[1], row[2], tuple(group.strip() for group in groups if group.strip()))
+            users[_digest(row[0])] = with_group(named)
     return users
 
 

@@ -182,7 +182,7 @@ class Metrics:
     def labels(self, info: RequestInfo, apply: bool = False) -> Labels:
         """The request's label values; `apply`: the patch is a server-side apply."""
         verb = "APPLY" if apply else _VERBS.get(info.verb, "other")
-        dry_run = "All" if first(info.query, "dryRun") == "All" else ""
+        dry_run = "All" if info.query and first(info.query, "dryRun") == "All" else ""
         if not info.is_resource:
             return (verb, dry_run, "", "", "", "", "", "apiserver")
         resource = (info.group, info.version, info.resource)

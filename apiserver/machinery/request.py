@@ -22,7 +22,15 @@ class User:
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-ANONYMOUS = User("system:anonymous", groups=("system:unauthenticated",))
+AUTHENTICATED, UNAUTHENTICATED = "system:authenticated", "system:unauthenticated"
+ANONYMOUS = User("system:anonymous", groups=(UNAUTHENTICATED,))
+
+
+def with_group(user: User) -> User:
+    """Whoever is not anonymous is in system:authenticated, unless a group says otherwise."""
+    if AUTHENTICATED in user.groups or UNAUTHENTICATED in user.groups or user.name == ANONYMOUS.name:
+        return user
+    return User(user.name, user.uid, (*user.groups, AUTHENTICATED), user.extra)
 
 
 @dataclass(slots=True)
@@ -86,7 +94,7 @@ def parse_request(method: str, path: str, raw_query: bytes) -> RequestInfo:
     """Splits the path: /api/v1/..., /apis/G/V/[namespaces/NS/]RESOURCE[/NAME[/SUBRESOURCE...]]; anything else, and
     the discovery paths above a resource, is a non-resource request. A verb may stand before the resource, which no
     method then changes."""
-    query = parse_query(raw_query)
+    query = parse_query(raw_query) if raw_query else {}
     # More than one slash at the start is nobody's path.
     parts = path.removeprefix("/").rstrip("/").split("/")
     info = RequestInfo(method, path, query, method.lower())

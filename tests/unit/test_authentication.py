@@ -14,7 +14,6 @@ from apiserver.filters.authentication import (
     Authenticator,
     RequestHeaderConfig,
     bearer_token,
-    with_group,
 )
 from apiserver.filters.certificates import Authorities
 from apiserver.filters.tokens import Review, ReviewError, read_tokens, reviewed, static_tokens, token_review
@@ -22,7 +21,7 @@ from apiserver.http.asgi import Receive, Scope, Send
 from apiserver.http.metrics import Metrics
 from apiserver.http.respond import send_text
 from apiserver.machinery.errors import Object, Unauthorized
-from apiserver.machinery.request import ANONYMOUS, User
+from apiserver.machinery.request import ANONYMOUS, User, with_group
 from tests.asgi import call, scope_of
 
 CLIENT_CA, PROXY_CA = make_ca("client-ca"), make_ca("front-proxy-ca")
@@ -251,12 +250,13 @@ async def test_token_review_refused() -> None:
 
 
 async def test_token_file(tmp_path: Path) -> None:
-    """kube-apiserver's format: groups are optional; blank lines and comments are skipped."""
+    """kube-apiserver's format: groups are optional, blank lines and comments are skipped. Who has a token is
+    authenticated."""
     path = tmp_path / "tokens"
     path.write_text('# a comment\n\nt1,bob,1,"a,b"\nt2, eve, 2\n', encoding="utf-8")
     review = static_tokens(read_tokens(path))
-    assert await review("t1") == User("bob", "1", ("a", "b"))
-    assert await review("t2") == User("eve", "2")
+    assert await review("t1") == User("bob", "1", ("a", "b", "system:authenticated"))
+    assert await review("t2") == User("eve", "2", ("system:authenticated",))
     assert await review("bob") is None
 
 
