@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import orjson
 
@@ -9,6 +10,7 @@ from apiserver.machinery.encoding import encode
 from apiserver.machinery.errors import Object
 from apiserver.machinery.kind import Kind
 from apiserver.machinery.pieces import Piece
+from apiserver.machinery.selectors import Labels
 from apiserver.machinery.table import Cells, cells
 from apiserver.registry.stored import Layout, laid_out
 from storage.interface import Batch, Event, KeyValue, Progress, Run
@@ -19,13 +21,14 @@ class Item:
     alone. Most of what is stored is only ever sent: the JSON is cut from the stored bytes, and nothing else is kept
     before somebody asks for `object`."""
 
-    __slots__ = ("_cells", "_data", "_layout", "_object", "_revision")
+    __slots__ = ("_cells", "_data", "_labels", "_layout", "_object", "_revision")
 
     def __init__(self, obj: Object | None, stored: bytes = b"", revision: int = 0) -> None:
         """An object, or the stored bytes of one and their revision."""
         self._object, self._data, self._revision = obj, stored, revision
         self._layout: Layout | None = None
         self._cells: Cells | None = None
+        self._labels: Labels | None = None
 
     @property
     def object(self) -> Object:
@@ -59,6 +62,14 @@ class Item:
         self._data, self._layout = laid_out(self._data)
         return self._layout
 
+    @property
+    def labels(self) -> Labels:
+        """All that most selectors look at, and so kept; objects with the same ones share them."""
+        if self._labels is None:
+            labels: Labels = self.decoded()["metadata"].get("labels") or {}
+            self._labels = _shared_labels(frozenset(labels.items()))
+        return self._labels
+
     def cells(self, kind: Kind) -> Cells:
         """Of a Table's row, made at the first use. `kind` is the object's."""
         if self._cells is None:
@@ -69,6 +80,11 @@ class Item:
     def meta(self) -> Object:
         meta: Object = self.object["metadata"]
         return meta
+
+
+@lru_cache(maxsize=4096)
+def _shared_labels(labels: frozenset[tuple[str, str]]) -> Labels:
+    return dict(labels)
 
 
 def at_revision(obj: Object, revision: int) -> Object:
@@ -100,6 +116,9 @@ def chunk_of(run: Run) -> Chunk:
     if chunk is None:
         run.memo = chunk = Chunk([item_of(kv) for kv in run.items])
     return chunk
+
+
+Matches = Callable[[Item], bool]
 
 
 @dataclass(slots=True)
@@ -137,7 +156,7 @@ class WatchBatch:
         return self._lines
 
 
-def watch_batch(batch: Batch | Progress, matches: Callable[[Object], bool] | None) -> WatchBatch:
+def watch_batch(batch: Batch | Progress, matches: Matches | None) -> WatchBatch:
     """What a watcher with this selector sees of a storage's batch; the same for all who have none."""
     if isinstance(batch, Progress):
         return WatchBatch([], batch.revision)
@@ -149,7 +168,7 @@ def watch_batch(batch: Batch | Progress, matches: Callable[[Object], bool] | Non
     return _seen(batch, matches)
 
 
-def _seen(batch: Batch, matches: Callable[[Object], bool] | None) -> WatchBatch:
+def _seen(batch: Batch, matches: Matches | None) -> WatchBatch:
     return WatchBatch([made for event in batch if (made := watch_event(event, matches))], batch.revision)
 
 
@@ -170,11 +189,11 @@ def _item_for(event: Event, event_type: str) -> Item:
     return Item(None, event.previous.value, event.revision)
 
 
-def watch_event(event: Event, matches: Callable[[Object], bool] | None) -> WatchEvent | None:
+def watch_event(event: Event, matches: Matches | None) -> WatchEvent | None:
     """What a watcher with this selector sees of a write: an object that starts or stops matching is ADDED or DELETED
-    (wire.md 3.13). `matches` takes an Object; None matches everything."""
-    now = event.kv is not None and (matches is None or matches(item_of(event.kv).object))
-    before = event.previous is not None and (matches is None or matches(item_of(event.previous).object))
+    (wire.md 3.13). No `matches` matches everything."""
+    now = event.kv is not None and (matches is None or matches(item_of(event.kv)))
+    before = event.previous is not None and (matches is None or matches(item_of(event.previous)))
     if now:
         return _shared(event, "MODIFIED" if before else "ADDED")
     return _shared(event, "DELETED") if before else None

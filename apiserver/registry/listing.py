@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Sequence
 
 from apiserver.machinery.continuation import encode_continue
-from apiserver.registry.item import Chunk, chunk_of, item_of
+from apiserver.registry.item import Chunk, Matches, chunk_of, item_of
 from apiserver.registry.options import ItemList
-from apiserver.registry.selection import Matches, Position
+from apiserver.registry.selection import Position
 from storage.interface import KeyValue, Page, Run, Storage
 
 _SELECTED_PAGE = 500
@@ -17,7 +17,7 @@ async def read_page(storage: Storage, prefix: str, at: Position, matches: Matche
     if matches is not None and at.limit:
         return await _selected_page(storage, prefix, at, matches)
     page = await _read(storage, prefix, at, at.limit)
-    chunks = [chunk_of(run) for run in page.runs] if matches is None else await _matching(page.runs, matches)
+    chunks = await chunks_of(page.runs, matches)
     if not page.remaining:
         return ItemList(chunks, str(page.revision))
     token = encode_continue(page.revision, page.runs[-1].items[-1].key.removeprefix(prefix))
@@ -30,7 +30,7 @@ async def _selected_page(storage: Storage, prefix: str, at: Position, matches: M
     while True:
         page = await _read(storage, prefix, at, max(at.limit, _SELECTED_PAGE))
         items = page.items
-        found += [kv for kv in items if matches(item_of(kv).object)]
+        found += [kv for kv in items if matches(item_of(kv))]
         if len(found) >= at.limit or not page.remaining:
             break
         # A page from memory does not wait for anything: let others run.
@@ -51,11 +51,13 @@ async def _read(storage: Storage, prefix: str, at: Position, limit: int) -> Page
     return await storage.list(prefix, start=start, limit=limit, revision=at.revision, not_older_than=at.oldest)
 
 
-async def _matching(runs: Sequence[Run], matches: Matches) -> list[Chunk]:
-    """A chunk a run."""
+async def chunks_of(runs: Sequence[Run], matches: Matches | None) -> list[Chunk]:
+    """What matches of each run; None matches all."""
+    if matches is None:
+        return [chunk_of(run) for run in runs]
     chunks = []
     for run in runs:
-        if items := [item for item in map(item_of, run.items) if matches(item.object)]:
+        if items := [item for item in map(item_of, run.items) if matches(item)]:
             chunks.append(Chunk(items))
         # All may have to be decoded: let others run.
         await asyncio.sleep(0)

@@ -6,21 +6,22 @@ from dataclasses import dataclass
 from apiserver.machinery import continuation, errors, names
 from apiserver.machinery.errors import APIError, Object
 from apiserver.machinery.selectors import FieldSelector, LabelSelector
+from apiserver.registry.item import Item, Matches
 from apiserver.registry.options import ListOptions
 
 # One more than the largest number has: who asks for more is out of range.
 _DIGITS = 21
 
-Matches = Callable[[Object], bool]
 
-
-def matcher(labels: LabelSelector | None, fields: FieldSelector | None) -> Matches | None:
-    """One predicate for both selectors; None when everything matches."""
+def matcher(
+    labels: LabelSelector | None, fields: FieldSelector | None, look: Callable[[Item], Object] = Item.decoded
+) -> Matches | None:
+    """One predicate for both selectors; None when everything matches. `look`: how an item is looked into for fields."""
     if labels and fields:
-        return lambda obj: labels.matches(obj["metadata"].get("labels") or {}) and fields.matches(obj)
+        return lambda item: labels.matches(item.labels) and fields.matches(look(item))
     if labels:
-        return lambda obj: labels.matches(obj["metadata"].get("labels") or {})
-    return fields.matches if fields else None
+        return lambda item: labels.matches(item.labels)
+    return (lambda item: fields.matches(look(item))) if fields else None
 
 
 def narrowed(namespace: str, fields: FieldSelector | None) -> str:

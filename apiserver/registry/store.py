@@ -7,22 +7,23 @@ import builtins
 import secrets
 import time
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import attrgetter
 
 from apiserver.machinery import codec, errors, managedfields, strategy
 from apiserver.machinery.apply import apply
 from apiserver.machinery.errors import APIError, Object
 from apiserver.machinery.kind import Kind
 from apiserver.machinery.pruning import defaulted, with_integers
+from apiserver.machinery.selectors import FieldSelector
 from apiserver.machinery.strategy import DeleteOptions
-from apiserver.registry.item import Item, WatchBatch, WatchEvent, at_revision, item_of, watch_batch
-from apiserver.registry.listing import read_page
+from apiserver.registry.item import Chunk, Item, Matches, WatchBatch, WatchEvent, at_revision, item_of, watch_batch
+from apiserver.registry.listing import chunks_of, read_page
 from apiserver.registry.options import ItemList, ListOptions, WatchOptions, WriteOptions
 from apiserver.registry.selection import (
-    Matches,
     check_name,
     check_unversioned,
     matcher,
@@ -33,7 +34,7 @@ from apiserver.registry.selection import (
 )
 from apiserver.registry.stored import as_stored, to_stored
 from apiserver.registry.translation import translate, translated, translated_continue, translated_watch
-from storage.interface import Batch, KeyValue, Page, RevisionConflict, Storage, StorageError
+from storage.interface import Batch, KeyValue, RevisionConflict, Storage, StorageError
 
 Change = Callable[[Object], Object]
 AdmitCreate = Callable[[Object], Awaitable[None]]
@@ -94,6 +95,11 @@ class Store:
     def _range(self, namespace: str) -> str:
         return f"{self.prefix}{namespace}/" if namespace and self.kind.namespaced else self.prefix
 
+    def _narrowed(self, namespace: str, fields: FieldSelector | None) -> str:
+        """A prefix of the keys of all that the selector may select: where it selects one name, few others have it."""
+        single = namespace or not self.kind.namespaced
+        return self._range(namespace) + ((single and fields and fields.exact("metadata.name")) or "")
+
     def _now(self) -> str:
         return _rfc3339(int(self._clock()))
 
@@ -114,8 +120,10 @@ class Store:
         namespace = narrowed(namespace, options.field_selector)
         matches = matcher(options.label_selector, options.field_selector)
         at = position(options, across_namespaces=self.kind.namespaced and not namespace)
+        # A token is relative to the whole range.
+        prefix = self._range(namespace) if options.continue_ else self._narrowed(namespace, options.field_selector)
         with translated_continue(at.start):
-            return await read_page(self._storage, self._range(namespace), at, matches)
+            return await read_page(self._storage, prefix, at, matches)
 
     async def create(self, obj: Object, options: WriteOptions = WriteOptions()) -> Item:
         """Stores a decoded object that the caller gives away, its namespace set. Raises AlreadyExists, Invalid."""
@@ -351,15 +359,17 @@ class Store:
         """Batches in order, the initial state (maybe none) first, in parts if it is large. One that comes while the
         next is awaited may be offered to `take`, which takes it at once, or says False: then it is yielded. Raises
         Expired when the revision is too old, ServiceUnavailable when the storage is lost or the reader too slow."""
-        prefix = self._range(narrowed(namespace, options.field_selector))
-        matches = matcher(options.label_selector, options.field_selector)
+        prefix = self._narrowed(narrowed(namespace, options.field_selector), options.field_selector)
+        # Others that watch look into the same events.
+        matches = matcher(options.label_selector, options.field_selector, look=attrgetter("object"))
         after = parse_resource_version(options.resource_version, errors.Plain) if options.resource_version else 0
         with translated_watch(after):
             if not after or options.initial_events:
                 oldest = after if options.resource_version else None
                 page = await self._storage.list(prefix, not_older_than=oldest)
                 after = page.revision
-                for part in self._initial(page, matches, options):
+                runs = page.runs if options.initial_events is not False else ()
+                for part in self._initial(await chunks_of(runs, matches), after, options):
                     yield part
             else:
                 yield WatchBatch([], after)
@@ -367,18 +377,17 @@ class Store:
                 async for batch in upstream:
                     yield watch_batch(batch, matches)
 
-    def _initial(self, page: Page, matches: Matches | None, options: WatchOptions) -> Iterator[WatchBatch]:
+    def _initial(self, chunks: Sequence[Chunk], revision: int, options: WatchOptions) -> Iterator[WatchBatch]:
         """The current state as ADDED events, closed by a marked bookmark where both were asked for. A batch for each
-        run of the page, so that a client that reads slowly does not have all of it written to memory."""
+        chunk, so that a client that reads slowly does not have all of it written to memory."""
         events: builtins.list[WatchEvent] = []
-        for run in page.runs if options.initial_events is not False else ():
+        for chunk in chunks:
             if events:
                 yield WatchBatch(events, 0)
-            items = map(item_of, run.items)
-            events = [WatchEvent("ADDED", item) for item in items if matches is None or matches(item.object)]
+            events = [WatchEvent("ADDED", item) for item in chunk.items]
         if options.initial_events and options.bookmarks:
-            events.append(self.bookmark(page.revision, {"k8s.io/initial-events-end": "true"}))
-        yield WatchBatch(events, page.revision)
+            events.append(self.bookmark(revision, {"k8s.io/initial-events-end": "true"}))
+        yield WatchBatch(events, revision)
 
     def bookmark(self, revision: int, annotations: dict[str, str] | None = None) -> WatchEvent:
         """A BOOKMARK: the kind with nothing but a resourceVersion."""

@@ -14,8 +14,8 @@ def stored(color: str, revision: int) -> KeyValue:
     return KeyValue("/widgets/a", to_stored(obj), revision)
 
 
-def is_red(obj: Object) -> bool:
-    return bool(obj["metadata"]["labels"]["color"] == "red")
+def is_red(item: Item) -> bool:
+    return item.labels["color"] == "red"
 
 
 def event(before: str | None, after: str | None) -> Event:
@@ -49,6 +49,15 @@ def test_decoded_for_one_look() -> None:
     assert item.decoded() == item.decoded()
     assert item._object is None
     assert item.object is item.decoded()
+
+
+def test_labels_are_shared() -> None:
+    """Looking at labels leaves nothing else decoded, and the same labels are kept once."""
+    item, other = item_of(stored("red", 5)), item_of(stored("red", 7))
+
+    assert item.labels == {"color": "red"}
+    assert item.labels is other.labels
+    assert item._object is None
 
 
 def test_item_of_a_revision() -> None:

@@ -1,13 +1,14 @@
 """Lists: order, pages, selectors and revisions."""
 
 import asyncio
+from contextlib import aclosing
 
 import pytest
 
 from apiserver.machinery import errors
 from apiserver.machinery.continuation import Continuation, decode_continue, encode_continue
 from apiserver.machinery.selectors import parse_fields, parse_labels
-from apiserver.registry.options import ListOptions
+from apiserver.registry.options import ListOptions, WatchOptions
 from apiserver.registry.store import Store
 from storage.cacher import Cacher
 from storage.interface import Storage
@@ -110,16 +111,34 @@ async def test_field_selector(store: Store) -> None:
     await store.create(widget("a", namespace="x"))
     await store.create(widget("a", namespace="y"))
     await store.create(widget("b", namespace="y"))
+    await store.create(widget("bb", namespace="y"))
 
     async def selected(text: str, namespace: str = "") -> list[tuple[str, str]]:
         found = await store.list(namespace, ListOptions(field_selector=parse_fields(text)))
         return [(item.meta["namespace"], item.meta["name"]) for item in found.items]
 
     assert await selected("metadata.name=a") == [("x", "a"), ("y", "a")]
-    assert await selected("metadata.namespace=y") == [("y", "a"), ("y", "b")]
-    assert await selected("metadata.name!=a", "y") == [("y", "b")]
+    assert await selected("metadata.namespace=y") == [("y", "a"), ("y", "b"), ("y", "bb")]
+    assert await selected("metadata.name!=a", "y") == [("y", "b"), ("y", "bb")]
+    assert await selected("metadata.name=b", "y") == [("y", "b")]
+    assert await selected("metadata.name=", "y") == []
     assert await selected("metadata.name=a,metadata.name=b") == []
     assert await selected("metadata.namespace=x", "y") == []
+
+
+async def test_one_name_reads_one_object(cacher: Cacher) -> None:
+    """Who lists or watches a single object costs what the object costs, not what the collection does."""
+    store = Store(WIDGET, cacher)
+    await fill(store, "a", "b", "c")
+    fields = parse_fields("metadata.name=b")
+    found = await store.list("ns", ListOptions(field_selector=fields))
+    async with aclosing(store.watch("ns", WatchOptions(field_selector=fields))) as events:
+        await anext(events)
+        await fill(store, "d")
+
+    assert names(found.items) == ["b"]
+    looked_into = [kv.key for kv in (await cacher.list(store.prefix)).items if kv.memo is not None]
+    assert [key.rpartition("/")[2] for key in looked_into] == ["b"]
 
 
 async def test_selected_pages(store: Store) -> None:
