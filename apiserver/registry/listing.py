@@ -52,13 +52,13 @@ async def _read(storage: Storage, prefix: str, at: Position, limit: int) -> Page
 
 
 async def chunks_of(runs: Sequence[Run], matches: Matches | None) -> list[Chunk]:
-    """What matches of each run; None matches all."""
+    """What matches of each run; None matches all. A run of which all matches is as any other list has it."""
     if matches is None:
         return [chunk_of(run) for run in runs]
     chunks = []
     for run in runs:
         if items := [item for item in map(item_of, run.items) if matches(item)]:
-            chunks.append(Chunk(items))
+            chunks.append(Chunk(items) if len(items) < len(run.items) else chunk_of(run))
         # All may have to be decoded: let others run.
         await asyncio.sleep(0)
     return chunks

@@ -126,6 +126,17 @@ async def test_field_selector(store: Store) -> None:
     assert await selected("metadata.namespace=x", "y") == []
 
 
+async def test_a_selector_of_everything_shares_what_lists_are_made_of(cacher: Cacher) -> None:
+    """Where all of a run matches, its part of the list is the one that lists without a selector have."""
+    store = Store(WIDGET, cacher)
+    await fill(store, "a", "b")
+    whole = await store.list("ns")
+    same, less = [await store.list("ns", ListOptions(parse_labels(text))) for text in ("n", "n=a")]
+
+    assert [chunk is other for chunk, other in zip(whole.chunks, same.chunks, strict=True)] == [True]
+    assert [chunk is other for chunk, other in zip(whole.chunks, less.chunks, strict=True)] == [False]
+
+
 async def test_one_name_reads_one_object(cacher: Cacher) -> None:
     """Who lists or watches a single object costs what the object costs, not what the collection does."""
     store = Store(WIDGET, cacher)
