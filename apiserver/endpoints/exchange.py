@@ -69,7 +69,7 @@ class Exchange:
         return await read_body(self.receive, self._headers)
 
     def abort(self) -> None:
-        """Cuts the connection, whatever has not been sent yet."""
+        """`asgi.Connection.abort`."""
         if self._connection is not None:
             self._connection.abort()
 

@@ -37,8 +37,9 @@ class ResourceRouter:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if is_broken(scope.get("raw_path", b"")):
-            # As Go's HTTP server, which shows such a request to nobody.
-            await send_bytes(send, 400, b"400 Bad Request", [TEXT, (b"connection", b"close")])
+            # As Go's HTTP server, which shows such a request to nobody; with HTTP/2 others may be on the connection.
+            close = [] if scope.get("http_version") == "2" else [(b"connection", b"close")]
+            await send_bytes(send, 400, b"400 Bad Request", [TEXT, *close])
             return
         info: RequestInfo = scope["state"]["info"]
         if not info.is_resource:

@@ -19,8 +19,8 @@ class Connection(Protocol):
     """What this server's connections offer beyond ASGI, as `scope["extensions"]["connection"]`."""
 
     def abort(self) -> None:
-        """Cuts the connection, whatever has not been sent yet."""
+        """Cuts the answer, whatever has not been sent yet: with its stream, or in HTTP/1.1 with the connection."""
 
     def push(self, data: bytes) -> bool:
-        """Writes a part of a chunked answer that has begun, at once. False: not now, since the client has yet to read
-        what was written before, or is gone."""
+        """Writes a part of an answer of no declared length that has begun, at once. False: not now, since the client
+        has yet to read what was written before, or is gone."""

@@ -81,8 +81,7 @@ class Exchange(Stream):
             raise StreamFailed(PROTOCOL_ERROR, "too many trailers")
         self._is_known = True
         length = (b"content-length", b"%d" % len(_TOO_LARGE))
-        self._start(431, [(b"content-type", b"text/html; charset=utf-8"), length])
-        self._write(_TOO_LARGE, more=False)
+        self._answer_at_once(431, [(b"content-type", b"text/html; charset=utf-8"), length], _TOO_LARGE)
 
     def data_received(self, data: bytes, end: bool) -> None:
         if not self._is_known:
@@ -127,9 +126,13 @@ class Exchange(Stream):
         if self.started:
             self.reset(INTERNAL_ERROR)
             return
-        self._head = b""
-        self._start(500, [(b"content-type", b"text/plain; charset=utf-8")])
-        self._write(b"Internal Server Error", more=False)
+        self._answer_at_once(500, [(b"content-type", b"text/plain; charset=utf-8")], b"Internal Server Error")
+
+    def _answer_at_once(self, code: int, headers: Iterable[Header], body: bytes) -> None:
+        """Or never: no application runs whose time would end."""
+        self._start(code, headers)
+        self._write(body, more=False)
+        self.reset(INTERNAL_ERROR)
 
     @property
     def _is_open(self) -> bool:

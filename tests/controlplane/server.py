@@ -102,10 +102,12 @@ class Server:
     def ready(self) -> bool:
         return self.status("/readyz") == httpx.codes.OK
 
-    def http(self, token: str = TOKENS["admin"][0], pair: KeyPair | None = None, timeout: float = 30.0) -> httpx.Client:
+    def http(
+        self, token: str = TOKENS["admin"][0], pair: KeyPair | None = None, timeout: float = 30.0, http2: bool = False
+    ) -> httpx.Client:
         """A client without the aggregator between; as admin unless another token or a client certificate is given."""
         headers = {"Authorization": f"Bearer {token}"} if token and pair is None else {}
-        return httpx.Client(base_url=self.url, verify=self._tls(pair), headers=headers, timeout=timeout)
+        return httpx.Client(base_url=self.url, verify=self._tls(pair), headers=headers, timeout=timeout, http2=http2)
 
     def _tls(self, pair: KeyPair | None) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(self.ca_file))

@@ -17,13 +17,13 @@ MEMBERS = ("apiVersion", "kind", "metadata", "spec", "status")
 METADATA = ("name", "labels", "annotations", "finalizers", "ownerReferences", "managedFields", "resourceVersion", "uid")
 
 
-@pytest.fixture
-def client(standalone: Standalone, standalone_target: Target) -> Iterator[httpx.Client]:
-    """HTTPS to a server that holds one Website in the namespace of this test."""
+@pytest.fixture(params=["HTTP/1.1", "HTTP/2"])
+def client(request: pytest.FixtureRequest, standalone: Standalone, standalone_target: Target) -> Iterator[httpx.Client]:
+    """A client of a server that holds one Website in the namespace of this test."""
     kubectl = new_namespace(standalone_target.kubectl)
     create(kubectl)
     collection = COLLECTION.replace("/default/", f"/{kubectl.namespace}/")
-    with standalone.http() as session:
+    with standalone.http(http2=request.param == "HTTP/2") as session:
         session.base_url = session.base_url.join(collection)
         yield session
 

@@ -17,9 +17,17 @@ MASTERS = {"X-Remote-User": "mallory", "X-Remote-Group": "system:masters"}
 def _code(
     server: APIServerProcess, pair: KeyPair | None = None, *, token: str = "", headers: Mapping[str, str] = MASTERS
 ) -> int:
-    """What such a caller gets for a list; 0 when the server ends the TLS handshake."""
+    """What such a caller gets for a list, by HTTP/1.1 and by HTTP/2; 0 when the server ends the TLS handshake."""
+    codes = {_code_by(server, pair, token, headers, http2) for http2 in (False, True)}
+    assert len(codes) == 1
+    return codes.pop()
+
+
+def _code_by(
+    server: APIServerProcess, pair: KeyPair | None, token: str, headers: Mapping[str, str], http2: bool
+) -> int:
     try:
-        with server.http(token=token, pair=pair) as client:
+        with server.http(token=token, pair=pair, http2=http2) as client:
             return client.get(COLLECTION, headers=headers).status_code
     except httpx.TransportError:
         return 0
