@@ -188,7 +188,7 @@ class StreamCall(Call):
     def write(self, message: bytes) -> None:
         """Dropped when the peer takes nothing now."""
         if self.exchange is not None and self.exchange.is_writable:
-            self.exchange.send_message(message, end=False)
+            self.exchange.send_message(message)
 
     def message_received(self, message: bytes) -> None:
         self._messages.append(message)
@@ -220,8 +220,14 @@ class Exchange(Stream):
         self._size = self._unacknowledged = 0
         self._wanted = _PREFIX.size
 
-    def send_message(self, message: bytes, *, end: bool) -> None:
-        self.send_data(_PREFIX.pack(0, len(message)) + message, end=end)
+    def send_call(self, block: bytes, message: bytes, *, end: bool) -> None:
+        """Headers and the first message."""
+        if not (end and self.send_all(block, _framed(message))):
+            self.send_headers(block)
+            self.send_data(_framed(message), end=end)
+
+    def send_message(self, message: bytes) -> None:
+        self.send_data(_framed(message))
 
     def cancel(self) -> None:
         self._call = None
@@ -258,7 +264,8 @@ class Exchange(Stream):
             self._finish(CallFailed(Status.INTERNAL, "the answer ends without a status"))
 
     def closed(self, error: StreamClosed | None) -> None:
-        self._tell(_reset_failure(error) if error else CallFailed(Status.INTERNAL, "the answer ends without a status"))
+        if error is not None:
+            self._tell(_reset_failure(error))
 
     def _take_messages(self) -> None:
         data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
@@ -288,6 +295,10 @@ class Exchange(Stream):
         call, self._call = self._call, None
         if call is not None:
             call.ended(error)
+
+
+def _framed(message: bytes) -> bytes:
+    return _PREFIX.pack(0, len(message)) + message
 
 
 def _foreign(fields: Mapping[bytes, bytes]) -> CallFailed | None:

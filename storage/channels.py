@@ -103,7 +103,8 @@ class Channel:
                 self.problem = await self.connection.ended
             except TimeoutError:
                 self.problem = f"it does not answer in {'TLS' if self._files else 'HTTP/2'}"
-            except (OSError, ValueError) as error:
+            except Exception as error:
+                # Whatever it is, it is said to those who wait, and tried again.
                 self.problem = _reason(error)
             self.connection = None
             if loop.time() - began > MAX_BACKOFF:
@@ -156,8 +157,7 @@ class ClientConnection(Connection):
         self.last_stream += 2 if self.last_stream else 1
         exchange = call.exchange = Exchange(self, self.last_stream, call)
         self.streams[self.last_stream] = exchange
-        exchange.send_headers(self.channel.block(call.method))
-        exchange.send_message(call.message, end=call.ends)
+        exchange.send_call(self.channel.block(call.method), call.message, end=call.ends)
         if self.last_stream == frames.LAST_STREAM:
             self.going_away = True
             self.peer_leaves()
@@ -174,6 +174,12 @@ class ClientConnection(Connection):
     def peer_leaves(self) -> None:
         _finish(self.ended, "it ends the connection")
         self._close_if_idle()
+
+    def end(self, code: int, text: str = "") -> None:
+        super().end(code, text)
+        if code != frames.NO_ERROR:
+            # What a peer that broke the protocol might still say is of no use.
+            self.transport.abort()
 
     def stream_closed(self) -> None:
         self._close_if_idle()
@@ -251,9 +257,11 @@ class Channels:
                 call.again()
                 self._start(call)
                 answer = await call.answer
+        except asyncio.CancelledError:
+            self._withdraw(call)
+            raise
         finally:
             timers.remove(call.expire)
-            self._withdraw(call)
         if isinstance(answer, bytes):
             return method.parse(answer)
         raise self._failure(call, answer, method.timeout)
@@ -266,7 +274,6 @@ class Channels:
                 self._start(call)
                 return call, await call.read()
         except (CallFailed, TimeoutError) as error:
-            self._withdraw(call)
             raise self._failure(call, error, timeout) from None
         except BaseException:
             self._withdraw(call)
@@ -312,6 +319,7 @@ class Channels:
     def _failure(self, call: Call, error: CallFailed | TimeoutError, timeout: float) -> CallFailed:
         """What the call's maker is told. The next call may go to another endpoint."""
         if isinstance(error, TimeoutError):
+            self._withdraw(call)
             error = CallFailed(Status.DEADLINE_EXCEEDED, f"no answer from {self._names()} within {timeout} s")
         exchange = call.exchange
         if exchange and error.status not in _SAME_EVERYWHERE and exchange.connection is self._channels[0].connection:

@@ -103,6 +103,35 @@ async def test_a_goodbye() -> None:
         await closed.wait()
 
 
+async def test_a_connection_whose_numbers_are_used_up() -> None:
+    """Its last call is answered, and the next goes over a new one."""
+
+    async def answer(peer: Peer) -> None:
+        while True:
+            stream, _ = await peer.request()
+            peer.answer(stream, b"%d" % stream)
+
+    async with serving(answer) as endpoint, connected(endpoint) as channels:
+        assert await channels.call(ECHO, b"") == b"1"
+        next(iter(channels.connections)).last_stream = frames.LAST_STREAM - 4
+        answers = [await channels.call(ECHO, b"") for _ in range(3)]
+    assert answers == [b"%d" % (frames.LAST_STREAM - 2), b"%d" % frames.LAST_STREAM, b"1"]
+
+
+async def test_a_peer_that_breaks_the_protocol() -> None:
+    """Its connection is left at once, with the reason, and another is made."""
+
+    async def babble(peer: Peer) -> None:
+        await peer.request()
+        peer.send(frames.window_update(0, 0))
+
+    async with serving(Connections(babble, echo)) as endpoint, connected(endpoint) as channels:
+        with pytest.raises(CallFailed, match="a window update of 0") as caught:
+            await channels.call(ECHO, b"1")
+        assert await channels.call(ECHO, b"2") == b"2"
+    assert caught.value.status is Status.UNAVAILABLE
+
+
 async def test_calls_wait_for_room() -> None:
     """A peer that takes one call at a time is asked the next when the first has ended, or was given up."""
     began = asyncio.Event()
