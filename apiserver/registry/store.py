@@ -4,7 +4,7 @@ Nothing below knows objects, nothing above knows keys. Objects that come out are
 """
 
 import builtins
-import secrets
+import random
 import time
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
@@ -136,7 +136,7 @@ class Store:
         if meta.get("name") or not meta.get("generateName"):
             return await self._insert(obj, options)
         for _ in range(_NAME_ATTEMPTS):
-            suffix = "".join(secrets.choice(strategy.GENERATED_SUFFIX) for _ in range(5))
+            suffix = "".join(random.choices(strategy.GENERATED_SUFFIX, k=5))  # noqa: S311 - a name, no secret
             meta["name"] = strategy.generate_name(meta["generateName"], suffix)
             try:
                 return await self._insert(obj, options)
