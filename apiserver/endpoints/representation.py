@@ -65,6 +65,8 @@ def event(kind: Kind, happened: WatchEvent, chosen: Format, include_object: str,
     # The row of the bookmark that ends the initial events shows its metadata, for the sake of the annotation.
     ends = happened.type == "BOOKMARK" and "annotations" in happened.item.meta
     form = _form(chosen, "Metadata" if ends and include_object == "None" else include_object)
+    if happened.forms is None:
+        happened.forms = {}
     line, until = happened.forms.get((form, first), (b"", 0.0))
     if until <= time.time():
         data, until = _converted(kind, happened.item, form, first)

@@ -1,7 +1,7 @@
 """One object at one revision, and one watch event: decoded once, encoded once, shared by every reader."""
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 import orjson
@@ -127,8 +127,8 @@ class WatchEvent:
 
     type: str
     item: Item
-    forms: dict[Hashable, tuple[bytes, float]] = field(default_factory=dict)
-    """As Chunk's."""
+    forms: dict[Hashable, tuple[bytes, float]] | None = None
+    """As Chunk's, if anybody asked for one."""
     _line: bytes = b""
 
     @property
@@ -174,11 +174,12 @@ def _seen(batch: Batch, matches: Matches | None) -> WatchBatch:
 
 def _shared(event: Event, event_type: str) -> WatchEvent:
     """The one WatchEvent of this type for this Event: every watcher writes the same bytes."""
-    if event.memo is None:
-        event.memo = {}
-    made: WatchEvent | None = event.memo.get(event_type)
-    if made is None:
-        made = event.memo[event_type] = WatchEvent(event_type, _item_for(event, event_type))
+    known: tuple[WatchEvent, ...] = event.memo or ()
+    for made in known:
+        if made.type == event_type:
+            return made
+    made = WatchEvent(event_type, _item_for(event, event_type))
+    event.memo = (*known, made)
     return made
 
 
