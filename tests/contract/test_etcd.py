@@ -226,6 +226,31 @@ async def test_restart(own_etcd: Etcd) -> None:
     await storage.close()
 
 
+async def test_frozen(own_etcd: Etcd) -> None:
+    """An etcd that keeps its connections and says nothing is noticed in time. What was written to it then is written
+    once or not at all, and the watch that was open has missed nothing."""
+    storage = await EtcdStorage.connect([own_etcd.endpoint])
+    revision = await storage.put("/a", b"1", 0)
+    async with aclosing(storage.watch("/", revision)) as stream:
+        reader = asyncio.create_task(take(stream, 1))
+        await storage.check()
+        own_etcd.freeze()
+        async with asyncio.timeout(DEADLINE):
+            outcomes = await asyncio.gather(
+                storage.put("/a", b"2", revision), storage.get("/a"), storage.check(), return_exceptions=True
+            )
+        assert [type(outcome) for outcome in outcomes] == [Unavailable] * 3
+        own_etcd.thaw()
+        await storage.check()
+        kv, _ = await storage.get("/a")
+        assert kv is not None
+        assert kv.mod_revision in (revision, revision + 1)
+        newer = await storage.put("/a", b"3", kv.mod_revision)
+        assert newer == kv.mod_revision + 1
+        assert (await reader)[0].revision == revision + 1
+    await storage.close()
+
+
 async def test_cacher_through_a_restart(own_etcd: Etcd) -> None:
     """A cache serves any state while etcd is away, and its watches go on afterwards and miss nothing."""
     storage = await EtcdStorage.connect([own_etcd.endpoint])
