@@ -24,7 +24,9 @@ the books of each teach.
 
 Times are seconds from the first create. Requests are those that kube-apiserver has answered to the contender, as \
 its audit log has them: reads, writes and Events, without watches; reviews of who asks this server are listed below \
-only. CPU is that of the contender's process; this server's includes serving the Websites. Memory is its resident \
+only. This server writes its Events, two a Website, while nothing waits to be reconciled: many come after the last \
+Website is Ready, and their requests and CPU are counted. CPU is that of the contender's process; this server's \
+includes serving the Websites. Memory is its resident \
 memory at its highest. Given are the median and, in parentheses, the lowest and the highest of the rounds.
 """
 
