@@ -135,7 +135,7 @@ class Channel:
 
 class ClientConnection(Connection):
     """`settled`: the peer's settings have come, or never will; `ended`: no calls are opened any more, and why; `lost`:
-    nothing comes any more."""
+    nothing comes any more. `_next`: the timer of the next ping, or of the patience with the last one."""
 
     def __init__(self, channel: Channel, owner: "Channels") -> None:
         super().__init__(_SETTINGS, is_client=True, connection_window=CONNECTION_WINDOW)
@@ -145,7 +145,7 @@ class ClientConnection(Connection):
         self.ended: asyncio.Future[str] = loop.create_future()
         self.lost: asyncio.Future[None] = loop.create_future()
         self._owner = owner
-        self._ping_unanswered = False
+        self._is_silent = False
 
     @property
     def has_room(self) -> bool:
@@ -165,7 +165,7 @@ class ClientConnection(Connection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._owner.connections.add(self)
-        self._next_ping = self.loop.call_later(self._owner.ping_interval, self._send_ping)
+        self._next = self.loop.call_later(self._owner.ping_interval, self._ping_if_used)
 
     def settings_received(self) -> None:
         _finish(self.settled, None)
@@ -186,17 +186,18 @@ class ClientConnection(Connection):
         self._owner.start_waiting()
 
     def failed(self, error: Exception | None) -> None:
-        self._next_ping.cancel()
+        self._next.cancel()
         self._owner.connections.discard(self)
         _finish(self.ended, self._problem(error))
         _finish(self.settled, None)
         _finish(self.lost, None)
 
     def pong_received(self) -> None:
-        self._ping_unanswered = False
+        self._next.cancel()
+        self._next = self.loop.call_later(self._owner.ping_interval, self._ping_if_used)
 
     def _problem(self, error: Exception | None) -> str:
-        if self._ping_unanswered:
+        if self._is_silent:
             return "it does not answer a ping"
         if error:
             return _reason(error)
@@ -208,18 +209,16 @@ class ClientConnection(Connection):
         if self.going_away and not self.streams:
             self.end(frames.NO_ERROR)
 
-    def _send_ping(self) -> None:
+    def _ping_if_used(self) -> None:
         if self.streams:
-            self._ping_unanswered = True
             self.write(frames.ping(bytes(8)))
-        self._next_ping = self.loop.call_later(self._owner.ping_timeout, self._judge)
-
-    def _judge(self) -> None:
-        if self._ping_unanswered:
-            self.transport.abort()
+            self._next = self.loop.call_later(self._owner.ping_timeout, self._give_up)
         else:
-            rest = self._owner.ping_interval - self._owner.ping_timeout
-            self._next_ping = self.loop.call_later(rest, self._send_ping)
+            self._next = self.loop.call_later(self._owner.ping_interval, self._ping_if_used)
+
+    def _give_up(self) -> None:
+        self._is_silent = True
+        self.transport.abort()
 
 
 class Channels:

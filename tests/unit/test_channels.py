@@ -159,7 +159,7 @@ async def test_a_peer_that_does_not_answer_pings() -> None:
         peer.send(headers(stream, HEADERS), data(stream, b"hello"))
         await peer.frame(frames.PING)
 
-    async with serving(deaf) as endpoint, connected(endpoint, ping_interval=0.02, ping_timeout=0.01) as channels:
+    async with serving(deaf) as endpoint, connected(endpoint, ping_interval=0.01, ping_timeout=0.01) as channels:
         call, _ = await channels.open(CHAT, b"", PATIENCE)
         with pytest.raises(CallFailed) as caught:
             await call.read()
@@ -177,7 +177,7 @@ async def test_a_peer_that_answers_pings() -> None:
             peer.send(frames.ping(payload, ack=True))
         peer.send(data(stream, b"2"))
 
-    async with serving(alive) as endpoint, connected(endpoint, ping_interval=0.1, ping_timeout=0.09) as channels:
+    async with serving(alive) as endpoint, connected(endpoint, ping_interval=0.01, ping_timeout=PATIENCE) as channels:
         call, _ = await channels.open(CHAT, b"", PATIENCE)
         assert await call.read() == b"2"
 
