@@ -121,6 +121,8 @@ class Connection(asyncio.BufferedProtocol):
         error = ConnectionLost(frames.INTERNAL_ERROR, str(reason or "the connection has ended"))
         for stream in list(self.streams.values()):
             self.forget(stream, error)
+        # It may keep our methods (uvloop's does), and we keep it: all of TLS would wait for the garbage collector.
+        self.transport.set_protocol(asyncio.BufferedProtocol())
         self.failed(reason)
 
     # For streams

@@ -145,6 +145,8 @@ class Protocol(HttpToolsProtocol):
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
         super().connection_lost(exc)
+        # It may keep our methods (uvloop's does), and we keep it: all of TLS would wait for the garbage collector.
+        self.transport.set_protocol(asyncio.BufferedProtocol())
         if self._running is not None:
             # uvicorn tells only the request that came last.
             self._running.disconnected = True

@@ -1,9 +1,13 @@
 """What HTTP/2 must not change, over real TLS, by a client that is not ours: who is believed, limits, the end."""
 
+import gc
 import json
 import ssl
+import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +161,29 @@ def test_body_too_large(server: Running, declared: bool) -> None:
             client.listen()
         answer = client.answer(stream)
     assert (answer.code, seen(answer)["message"]) == (413, f"Request entity too large: limit is {LIMIT}")
+
+
+@pytest.mark.parametrize("protocol", [h2.ALPN, "http/1.1"])
+def test_lost_connections_are_freed(tmp_path: Path, protocol: str) -> None:
+    """Nothing of a connection, least of all its TLS, waits for the garbage collector once it is lost."""
+    begun = frames.PREFACE + frames.settings({}) if protocol == h2.ALPN else b"GET /who HTTP/1.1\r\nHost: x\r\n\r\n"
+    freed = threading.Event()
+
+    def watch(server: Running, client: object) -> None:
+        for connection in server.server.server_state.connections:
+            if connection.transport.get_extra_info("peername") == client:
+                weakref.finalize(connection, freed.set)
+
+    with running(tmp_path) as server:
+        gc.disable()
+        try:
+            with server.connection(protocol=protocol) as connection:
+                connection.sendall(begun)
+                assert connection.recv(65_536)
+                server.server_loop(partial(watch, server, connection.getsockname()))
+            assert freed.wait(timeout=30)
+        finally:
+            gc.enable()
 
 
 def received(connection: ssl.SSLSocket) -> Iterator[Frame]:

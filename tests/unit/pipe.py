@@ -27,6 +27,9 @@ class Pipe(asyncio.Transport):
     def abort(self) -> None:
         self.closed = True
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Nobody is told anything by this."""
+
     def pause_reading(self) -> None:
         """Nothing is read here."""
 
