@@ -313,6 +313,9 @@ class Connection(asyncio.BufferedProtocol):
         if stream is not None:
             code = int.from_bytes(payload)
             self.forget(stream, StreamClosed(code, f"the peer has reset the stream with code {code}"))
+        elif stream_id in self._resets:
+            # It knows, and nothing more is on its way.
+            self._resets.remove(stream_id)
 
     def _set(self, flags: int, stream_id: int, payload: bytes) -> None:
         if stream_id:

@@ -300,6 +300,20 @@ async def test_answer_before_the_request_has_ended() -> None:
     await wire.close()
 
 
+async def test_a_stream_that_both_have_reset() -> None:
+    """What was on its way when we reset a stream is dropped; what comes after the client's own reset is an error."""
+    wire = Wire(say_ok)
+    await wire.settle()
+    block = hpack.encode(GET)
+    wire.say(frames.headers(1, block, end=False))
+    await asyncio.gather(*wire.state.tasks)
+    wire.say(frames.headers(1, block, end=True) + frames.rst_stream(1, frames.CANCEL))
+    assert not wire.pipe.closed
+    wire.say(frames.headers(1, block, end=True))
+    assert wire.pipe.closed
+    await wire.close()
+
+
 @pytest.mark.parametrize("begun", [False, True])
 async def test_application_fails(begun: bool) -> None:
     """A fault before the answer is 500, one within it resets the stream; the connection lives on."""
