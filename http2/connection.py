@@ -211,6 +211,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def _receive(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
         try:
+            if kind > frames.HEADERS:
+                frames.require_form(kind, flags, stream_id, payload)
             _RECEIVERS[kind](self, flags, stream_id, payload)
         except StreamFailed as error:
             self._carries_nothing()
@@ -298,17 +300,11 @@ class Connection(asyncio.BufferedProtocol):
         return stream
 
     def _priority(self, flags: int, stream_id: int, payload: bytes) -> None:
-        if not stream_id:
-            raise ConnectionFailed(frames.PROTOCOL_ERROR, "a priority without a stream")
-        if len(payload) != 5:
-            raise StreamFailed(frames.FRAME_SIZE_ERROR, "a priority of another size than 5 bytes")
         self._carries_nothing()
         if frames.parse_unsigned(payload) == stream_id:
             raise StreamFailed(frames.PROTOCOL_ERROR, "a stream that depends on itself")
 
     def _rst_stream(self, flags: int, stream_id: int, payload: bytes) -> None:
-        if len(payload) != 4:
-            raise ConnectionFailed(frames.FRAME_SIZE_ERROR, "a reset of another size than 4 bytes")
         stream = self._stream(stream_id, "reset")
         if stream is not None:
             code = int.from_bytes(payload)
@@ -318,35 +314,22 @@ class Connection(asyncio.BufferedProtocol):
             self._resets.remove(stream_id)
 
     def _set(self, flags: int, stream_id: int, payload: bytes) -> None:
-        if stream_id:
-            raise ConnectionFailed(frames.PROTOCOL_ERROR, "settings for a stream")
-        if len(payload) % 6 or (flags & frames.ACK and payload):
-            raise ConnectionFailed(frames.FRAME_SIZE_ERROR, "settings of a wrong size")
         if flags & frames.ACK:
             return
         self._carries_nothing()
         window = self.peer_initial_window
         for identifier, value in frames.parse_settings(payload):
-            self._apply_setting(identifier, value)
+            if identifier == frames.INITIAL_WINDOW_SIZE:
+                self.peer_initial_window = value
+            elif identifier == frames.MAX_FRAME_SIZE:
+                self.peer_frame_size = value
+            elif identifier == frames.MAX_CONCURRENT_STREAMS:
+                self.peer_max_streams = value
         if self.peer_initial_window != window:
             for stream in self.streams.values():
                 self._widen(stream, self.peer_initial_window - window)
         self.answer(frames.SETTINGS_ACK)
         self.settings_received()
-
-    def _apply_setting(self, identifier: int, value: int) -> None:
-        if identifier == frames.INITIAL_WINDOW_SIZE:
-            if value > frames.LARGEST_WINDOW:
-                raise ConnectionFailed(frames.FLOW_CONTROL_ERROR, f"an initial window of {value}")
-            self.peer_initial_window = value
-        elif identifier == frames.MAX_FRAME_SIZE:
-            if not frames.DEFAULT_FRAME_SIZE <= value <= frames.LARGEST_FRAME_SIZE:
-                raise ConnectionFailed(frames.PROTOCOL_ERROR, f"a maximum frame size of {value}")
-            self.peer_frame_size = value
-        elif identifier == frames.MAX_CONCURRENT_STREAMS:
-            self.peer_max_streams = value
-        elif identifier == frames.ENABLE_PUSH and value > 1:
-            raise ConnectionFailed(frames.PROTOCOL_ERROR, f"a setting of {value} that is 0 or 1")
 
     def _widen(self, stream: Stream, change: int) -> None:
         stream.window += change
@@ -359,10 +342,6 @@ class Connection(asyncio.BufferedProtocol):
         raise ConnectionFailed(frames.PROTOCOL_ERROR, "pushes are switched off")
 
     def _ping(self, flags: int, stream_id: int, payload: bytes) -> None:
-        if stream_id:
-            raise ConnectionFailed(frames.PROTOCOL_ERROR, "a ping on a stream")
-        if len(payload) != 8:
-            raise ConnectionFailed(frames.FRAME_SIZE_ERROR, "a ping of another size than 8 bytes")
         self._carries_nothing()
         if flags & frames.ACK:
             self.pong_received()
@@ -373,10 +352,6 @@ class Connection(asyncio.BufferedProtocol):
         """The peer has answered a ping."""
 
     def _goaway(self, flags: int, stream_id: int, payload: bytes) -> None:
-        if stream_id:
-            raise ConnectionFailed(frames.PROTOCOL_ERROR, "a goodbye on a stream")
-        if len(payload) < 8:
-            raise ConnectionFailed(frames.FRAME_SIZE_ERROR, "a goodbye of less than 8 bytes")
         if self.is_client:
             self.going_away = True
             last, code = frames.parse_unsigned(payload), int.from_bytes(payload[4:8])
@@ -386,12 +361,9 @@ class Connection(asyncio.BufferedProtocol):
         self.peer_leaves()
 
     def _window_update(self, flags: int, stream_id: int, payload: bytes) -> None:
-        if len(payload) != 4:
-            raise ConnectionFailed(frames.FRAME_SIZE_ERROR, "a window update of another size than 4 bytes")
         increment = frames.parse_unsigned(payload)
-        failure = StreamFailed if stream_id else ConnectionFailed
         if not increment:
-            raise failure(frames.PROTOCOL_ERROR, "a window update of 0")
+            raise (StreamFailed if stream_id else ConnectionFailed)(frames.PROTOCOL_ERROR, "a window update of 0")
         if not stream_id:
             self.window += increment
             if self.window > frames.LARGEST_WINDOW:

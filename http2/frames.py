@@ -90,8 +90,41 @@ def settings(values: Mapping[int, int]) -> bytes:
 
 
 def parse_settings(payload: bytes) -> Iterator[tuple[int, int]]:
-    """(identifier, value), as they come; the payload's length is a multiple of 6."""
-    return _pack_setting.iter_unpack(payload)
+    """(identifier, value), as they come; the payload's length is a multiple of 6. Raises ConnectionFailed for a value
+    that a setting cannot have."""
+    for identifier, value in _pack_setting.iter_unpack(payload):
+        lowest, highest, code = _VALUES.get(identifier, _ANY_VALUE)
+        if not lowest <= value <= highest:
+            raise ConnectionFailed(code, f"setting {identifier} has the value {value}")
+        yield identifier, value
+
+
+_ANY_VALUE = 0, 2**32 - 1, NO_ERROR
+_VALUES = {
+    ENABLE_PUSH: (0, 1, PROTOCOL_ERROR),
+    INITIAL_WINDOW_SIZE: (0, LARGEST_WINDOW, FLOW_CONTROL_ERROR),
+    MAX_FRAME_SIZE: (DEFAULT_FRAME_SIZE, LARGEST_FRAME_SIZE, PROTOCOL_ERROR),
+}
+"""The lowest, the highest, and what any other is told (RFC 9113 section 6.5.2)."""
+_SIZES = {PRIORITY: 5, RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
+_OF_STREAMS, _OF_CONNECTIONS = (PRIORITY, RST_STREAM), (SETTINGS, PING, GOAWAY)
+
+
+def require_form(kind: int, flags: int, stream: int, payload: bytes) -> None:
+    """Of a frame of control: whether it names a stream, and its size (RFC 9113 section 6). Raises ConnectionFailed, for
+    a priority's size StreamFailed."""
+    if kind in (_OF_CONNECTIONS if stream else _OF_STREAMS):
+        raise ConnectionFailed(PROTOCOL_ERROR, f"a frame of type {kind} on stream {stream}")
+    size = len(payload)
+    if kind in _SIZES:
+        is_right = size == _SIZES[kind]
+    elif kind == SETTINGS:
+        is_right = size == 0 if flags & ACK else size % 6 == 0
+    else:
+        is_right = kind != GOAWAY or size >= 8
+    if not is_right:
+        failure = StreamFailed if kind == PRIORITY else ConnectionFailed
+        raise failure(FRAME_SIZE_ERROR, f"a frame of type {kind} with {size} bytes")
 
 
 def window_update(stream: int, increment: int) -> bytes:

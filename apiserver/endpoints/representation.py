@@ -53,8 +53,7 @@ async def many(kind: Kind, found: ItemList, chosen: Format, include_object: str 
     form, pieces = _form(chosen, include_object), [Piece(head)]
     for chunk in found.chunks:
         follows = len(pieces) > 1
-        kept = chunk.forms.get((form, follows))
-        pieces.append(kept[0] if kept and kept[1] > time.time() else await _piece(kind, chunk, form, follows))
+        pieces.append(_kept(chunk, form, follows, time.time()) or await _piece(kind, chunk, form, follows))
     return [*pieces, Piece(tail)]
 
 
@@ -94,11 +93,18 @@ def _frame(kind: Kind, found: ItemList, chosen: Format) -> tuple[bytes, bytes]:
     return head, b'%b,"kind":%b,"metadata":%b}' % (right, encode(chosen.target or kind.list_kind), encode(meta))
 
 
+def _kept(chunk: Chunk, form: _Form, follows: bool, now: float) -> Piece | None:
+    piece, until = chunk.forms.get((form, follows), (None, 0.0))
+    return piece if until > now else None
+
+
 async def _piece(kind: Kind, chunk: Chunk, form: _Form, follows: bool) -> Piece:
     """A part of a list's items, separated by commas; one that follows another begins with one."""
-    # All of a long list may have to be made: let others run.
+    # All of a long list may have to be made: let others run. Those who came at the same time may make it.
     await asyncio.sleep(0)
     now = time.time()
+    if made := _kept(chunk, form, follows, now):
+        return made
     entries, until = _entries(kind, chunk.items, form, now)
     piece = Piece(b",".join([b"", *entries] if follows else entries))
     if until > now + _WORTH:

@@ -1,5 +1,6 @@
 """Lists and events in every form: what they say, and what is made again."""
 
+import asyncio
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -115,6 +116,15 @@ async def test_pieces_are_made_once(chosen: Format, include: str) -> None:
 
     assert [one is other for one, other in zip(before, again, strict=True)] == [False, True, True, False]
     assert [one is other for one, other in zip(before, after, strict=True)] == [False, True, False, False]
+
+
+@pytest.mark.parametrize(("chosen", "include"), [(PLAIN, ""), (PARTIAL, ""), (TABLE, "Metadata")])
+async def test_first_lists_at_the_same_time_share_pieces(chosen: Format, include: str) -> None:
+    """A herd that comes after a start or a write makes and holds one copy of a list."""
+    runs = run_of("a"), run_of("b")
+    herd = await asyncio.gather(*[made(listed(*runs), chosen, include) for _ in range(5)])
+
+    assert len({id(piece) for pieces in herd for piece in pieces[1:-1]}) == len(runs)
 
 
 async def test_forms_do_not_mix() -> None:
