@@ -20,7 +20,7 @@ from storage.interface import KeyValue, Run
 
 KIND = Kind("example.com", "v1", "Widget", "widgets", columns=(Column("Size", ".spec.size", "integer"), AGE))
 PLAIN, TABLE, PARTIAL = Format(), Format(target="Table"), Format(target="PartialObjectMetadataList", version="v1beta1")
-OLD, YOUNG = "2020-01-01T00:00:00Z", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+OLD = "2020-01-01T00:00:00Z"
 
 
 def widget(name: str, created: str = OLD) -> Object:
@@ -148,7 +148,7 @@ async def test_cells_are_made_once_an_object() -> None:
 
 async def test_a_young_objects_row_is_not_kept() -> None:
     """Its age changes with every second."""
-    run = run_of("a", created=YOUNG)
+    run = run_of("a", created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
     await made(listed(run), TABLE, "None")
     await made(listed(run), PLAIN)
 
