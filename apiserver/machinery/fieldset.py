@@ -14,6 +14,7 @@ from apiserver.machinery.encoding import encode
 from apiserver.machinery.errors import quoted
 from apiserver.machinery.gojson import decode
 from apiserver.machinery.remember import remembered
+from apiserver.machinery.sharing import ABSENT, with_member
 
 FieldSet = dict[str, Any]
 Path = tuple[str, ...]
@@ -38,7 +39,7 @@ def _parse_node(node: Any) -> FieldSet:
         element = key if key[:2] == "f:" or key == SELF else _canonical(key)
         parsed = below if below == {} or key == SELF else _parse_node(below)
         if element != key or parsed is not below:
-            made = _with(made, node, key, None)
+            made = with_member(made, node, key, ABSENT)
             if element:
                 made[element] = parsed
     return made if len(made) != 1 or SELF not in made else {}
@@ -154,7 +155,7 @@ def difference(left: FieldSet, right: FieldSet) -> FieldSet:
             continue
         node = _node(difference(_children(mine), other), is_member(mine) and not is_member(other))
         if node != mine:
-            made = _with(made, left, key, node)
+            made = with_member(made, left, key, ABSENT if node is None else node)
     return made
 
 
@@ -166,18 +167,8 @@ def recursive_difference(left: FieldSet, right: FieldSet) -> FieldSet:
         if mine is None or key == SELF:
             continue
         below = None if is_member(other) else recursive_difference(_children(mine), other)
-        made = _with(made, left, key, None if below is None else _node(below, is_member(mine)))
-    return made
-
-
-def _with(made: FieldSet, original: FieldSet, key: str, node: FieldSet | None) -> FieldSet:
-    """`made` with another node, or without it; copied first as long as it is the original."""
-    if made is original:
-        made = dict(original)
-    if node is None:
-        del made[key]
-    else:
-        made[key] = node
+        node = None if below is None else _node(below, is_member(mine))
+        made = with_member(made, left, key, ABSENT if node is None else node)
     return made
 
 

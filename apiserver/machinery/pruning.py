@@ -11,14 +11,14 @@ from typing import Any
 
 from apiserver.machinery.errors import Object
 from apiserver.machinery.schema import MAX_EXACT, PRESERVE, TYPES, once_a_schema
+from apiserver.machinery.sharing import ABSENT, with_member
 
 Prune = Callable[[Any, list[str], str], Any]
-"""(value, unknown, path) -> the value that stays, `_ABSENT` for none; paths of unknown fields go to `unknown`."""
+"""(value, unknown, path) -> the value that stays, `ABSENT` for none; paths of unknown fields go to `unknown`."""
 Prunes = Mapping[type, Prune]
 """By the type of the value; one of another type stays as it is."""
 Fill = Callable[[Any], Any]
 Fills = Mapping[type, Fill]
-_ABSENT: Any = object()
 _MAX_WHOLE = 2**63
 
 
@@ -88,21 +88,10 @@ def _prune_of_members(members: Mapping[str, Prunes], rest: Prunes) -> Prune:
             if prune_member is not None:
                 kept = prune_member(member, unknown, f"{path}.{key}" if path else key)
                 if kept is not member:
-                    made = _with(made, value, key, kept)
+                    made = with_member(made, value, key, kept)
         return made
 
     return change
-
-
-def _with(made: Object, original: Object, key: str, member: Any) -> Object:
-    """`made` with another member, or without it; copied first as long as it is the original."""
-    if made is original:
-        made = dict(original)
-    if member is _ABSENT:
-        del made[key]
-    else:
-        made[key] = member
-    return made
 
 
 def _prune_of_list(items: Prunes) -> Prune:
@@ -120,12 +109,12 @@ def _prune_of_list(items: Prunes) -> Prune:
 
 
 def _without(*_: Any) -> Any:
-    return _ABSENT
+    return ABSENT
 
 
 def _unknown(_: Any, unknown: list[str], path: str) -> Any:
     unknown.append(path)
-    return _ABSENT
+    return ABSENT
 
 
 _UNKNOWN: Prunes = dict.fromkeys(TYPES, _unknown)
@@ -160,12 +149,12 @@ def _fills_of_object(properties: Mapping[str, Object]) -> Fills:
         made = value
         for key, child in defaults.items():
             if value.get(key) is None and not (key in value and child.get("nullable")):
-                made = _with(made, value, key, with_integers(child["default"], {}))
+                made = with_member(made, value, key, with_integers(child["default"], {}))
         for key, fills in members.items():
             member = made.get(key)
             kept = _filled(member, fills)
             if kept is not member:
-                made = _with(made, value, key, kept)
+                made = with_member(made, value, key, kept)
         return made
 
     return {dict: fill} if defaults or members else {}
