@@ -6,10 +6,11 @@ import signal
 import socket
 import sys
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
@@ -26,7 +27,7 @@ from apiserver.filters.authorization import Authorize
 from apiserver.filters.limits import Deadline, InFlight
 from apiserver.filters.observe import Observe
 from apiserver.http.asgi import Application
-from apiserver.http.drain import Drain
+from apiserver.http.drain import Cuttable, Drain, cut_stalled
 from apiserver.http.metrics import Metrics
 from apiserver.machinery.kind import Kind
 from apiserver.registry.store import Store
@@ -42,7 +43,6 @@ from storage.interface import Storage, Unavailable
 from storage.sqlite import MEMORY, SQLiteStorage
 
 _DRAIN_SECONDS = 5
-_FAREWELL_SECONDS = 5.0
 
 
 async def serve(settings: Settings) -> None:
@@ -230,7 +230,8 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, ended by `drain`'s steps: not ready, then watches closed and requests finished."""
+    """uvicorn, ended by `drain`'s steps: not ready, then watches closed and requests finished, but for those whose
+    clients take nothing."""
 
     def __init__(self, settings: Settings, config: uvicorn.Config, drain: Drain) -> None:
         config.timeout_graceful_shutdown = int(settings.request_timeout) + _DRAIN_SECONDS
@@ -261,21 +262,11 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        cut = asyncio.create_task(self._cut_idle())
+        cut = asyncio.create_task(cut_stalled(cast(Collection[Cuttable], self.server_state.connections)))
         try:
             await super().shutdown(sockets)
         finally:
             cut.cancel()
-
-    async def _cut_idle(self) -> None:
-        """A client that does not answer TLS's farewell would hold us up for half a minute; one that still reads its
-        answer is waited for."""
-        await self._drain.wait_idle()
-        while True:
-            await asyncio.sleep(_FAREWELL_SECONDS)
-            for connection in list(self.server_state.connections):
-                if not connection.transport.get_write_buffer_size():
-                    connection.transport.abort()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -127,6 +127,11 @@ class Stream:
         """Whether something is to be sent, or the end."""
         return bool(self._pending) or (self._pending_end and not self.sent_end)
 
+    @property
+    def waiting(self) -> memoryview | None:
+        """What is sent next; another object once a byte of it was."""
+        return self._pending[0] if self._pending else None
+
     async def drain(self) -> None:
         """Returns when the stream is writable or closed."""
         while not self.is_writable and self.id in self.connection.streams:

@@ -1,11 +1,15 @@
 """An HTTP/2 client that is not ours: the package h2, without input or output of its own."""
 
-from collections.abc import Sequence
+import ssl
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ConnectionTerminated, DataReceived, Event, ResponseReceived, StreamEnded, StreamReset
+
+from http2 import frames
+from http2.reader import Frame, Reader
 
 Header = tuple[bytes, bytes]
 
@@ -13,6 +17,13 @@ Header = tuple[bytes, bytes]
 def request(method: str, path: str, *headers: Header) -> list[Header]:
     pseudo = [(":method", method), (":scheme", "https"), (":authority", "x"), (":path", path)]
     return [*((name.encode(), value.encode()) for name, value in pseudo), *headers]
+
+
+def received(connection: ssl.SSLSocket) -> Iterator[Frame]:
+    """The frames that still come, until the server ends the connection. The package h2 wants none after a goodbye."""
+    reader = Reader(preface=b"", frame_size=frames.DEFAULT_FRAME_SIZE, max_block=1 << 20)
+    while data := connection.recv(65_536):
+        yield from reader.read(data)
 
 
 @dataclass

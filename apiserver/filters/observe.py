@@ -59,8 +59,8 @@ class _Sender:
 
 
 class Observe:
-    """Puts "info", "answer" and "warnings" into the scope's state. `drain` is told of every request; `log` of each
-    when it has ended (default: AccessLines)."""
+    """Puts "info", "answer" and "warnings" into the scope's state. Answers close their connection once `drain` has
+    begun. `log` is told of each request when it has ended (default: AccessLines)."""
 
     def __init__(self, app: Application, metrics: Metrics, drain: Drain, log: AccessLog | None = None) -> None:
         self._app, self._metrics, self._drain = app, metrics, drain
@@ -77,7 +77,6 @@ class Observe:
         state = scope.setdefault("state", {})
         state["info"], state["answer"], state["warnings"] = info, answer, []
         labels = self._metrics.labels(info, info.verb == "patch" and _is_apply(headers))
-        self._drain.enter()
         if info.is_watch:
             self._metrics.longrunning(labels, 1)
         try:
@@ -88,7 +87,6 @@ class Observe:
             if not answer.code:
                 await send_text(send, 500, PANIC)
         finally:
-            self._drain.leave()
             if info.is_watch:
                 self._metrics.longrunning(labels, -1)
             seconds = max(0.0, time.time() - started)

@@ -237,6 +237,12 @@ class Protocol(HttpToolsProtocol):
         super().on_message_complete()
         self._ended = True
 
+    def cut_stalled(self, takes: bool) -> None:
+        """As drain.Cuttable has it."""
+        # One that is closing has written all, and waits for the client to take it and to answer TLS's farewell.
+        if not takes and (self.flow.write_paused or self.transport.is_closing()):
+            self.transport.abort()
+
     def _close_unread(self, message: int) -> None:
         if message == self._messages and not self._ended:
             self.transport.close()

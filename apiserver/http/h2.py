@@ -43,7 +43,8 @@ class Connection(connection.Connection):
     """What uvicorn asks of its protocols, too: `transport`, `shutdown`.
 
     `_running` counts requests, `_waiting` are those that are not begun yet. `_idle_since`: the last stream's end, inf
-    while there is one. `_timer` looks at what takes too long; `_seen_block`: a header block that it saw incomplete."""
+    while there is one. `_timer` looks at what takes too long; `_seen_block`: a header block that it saw incomplete.
+    `_seen_waiting`: what waited, by stream, when `cut_stalled` looked last."""
 
     def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: object) -> None:
         super().__init__(
@@ -55,6 +56,7 @@ class Connection(connection.Connection):
         self._waiting: deque[tuple[Exchange, Scope]] = deque()
         self._is_leaving = False
         self._seen_block: object = None
+        self._seen_waiting: dict[int, memoryview | None] = {}
 
     @property
     def default_headers(self) -> list[Header]:
@@ -165,6 +167,17 @@ class Connection(connection.Connection):
         if not self.going_away:
             self.say_goodbye(frames.NO_ERROR)
             self._close_if_done()
+
+    def cut_stalled(self, takes: bool) -> None:
+        """As drain.Cuttable has it: an answer by itself, when the client has room for others."""
+        if self.paused or self.transport.is_closing():
+            if not takes:
+                self.transport.abort()
+            return
+        seen, self._seen_waiting = self._seen_waiting, {each.id: each.waiting for each in self.streams.values()}
+        for stream in list(self.streams.values()):
+            if stream.waiting is not None and stream.waiting is seen.get(stream.id):
+                stream.reset(frames.INTERNAL_ERROR)
 
     def stream_closed(self) -> None:
         if not self.streams:

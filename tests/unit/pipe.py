@@ -11,7 +11,7 @@ class Pipe(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written: list[bytes] = []
-        self.closed = False
+        self.closed = self.aborted = False
         self.on_write: Callable[[], None] = lambda: None
 
     def write(self, data: Any) -> None:
@@ -25,7 +25,7 @@ class Pipe(asyncio.Transport):
         self.closed = True
 
     def abort(self) -> None:
-        self.closed = True
+        self.closed = self.aborted = True
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Nobody is told anything by this."""
