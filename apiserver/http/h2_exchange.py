@@ -50,7 +50,7 @@ class Exchange(Stream):
 
     def __init__(self, connection: "Connection", stream_id: int) -> None:
         super().__init__(connection, stream_id)
-        self._body: list[bytes] = []
+        self._body = bytearray()
         self._head = b""
         self._has_body = self._news = True
         self._is_known = self._expects_continue = self.started = self.complete = False
@@ -89,7 +89,7 @@ class Exchange(Stream):
         if self._left != UNDECLARED:
             self._check_length(len(data), end)
         if data and not self.complete:
-            self._body.append(data)
+            self._body += data
         self._news = True
         self._wake()
 
@@ -149,7 +149,7 @@ class Exchange(Stream):
         if self.complete or not self._is_open:
             return {"type": "http.disconnect"}
         self._news = False
-        body = b"".join(self._body)
+        body = bytes(self._body)
         self._body.clear()
         self.acknowledge(len(body))
         return {"type": "http.request", "body": body, "more_body": not self.received_end}

@@ -12,6 +12,7 @@ import pytest
 
 from apiserver.http import h2, h2_exchange, h2_request
 from apiserver.http.asgi import Receive, Scope, Send
+from apiserver.http.body import read_body
 from http2 import connection, frames, hpack
 from http2.hpack import Decoder, HpackError
 from http2.reader import Reader
@@ -29,6 +30,17 @@ def no_collector() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+@contextmanager
+def at_most(size: int) -> Iterator[None]:
+    """Bytes that are allocated at the same time."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < size
+    finally:
+        tracemalloc.stop()
 
 
 async def begun(app: Any = say_ok, settings: dict[int, int] | None = None) -> Wire:
@@ -58,6 +70,34 @@ def data_of(written: bytes) -> list[bytes]:
 
 
 # What is held
+
+
+@pytest.mark.parametrize("taken", [False, True])
+async def test_dribbled_body(taken: bool) -> None:
+    """A body that comes in frames of two bytes is held as if it had come at once, until the application takes it and
+    then by what reads it."""
+    size = 20_000
+    going, ended = asyncio.Event(), list[int]()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if not taken:
+            await going.wait()
+        ended.append(len(await read_body(receive, {})))
+        await send(start())
+        await send(body(b""))
+
+    wire = await begun(app)
+    wire.say(frames.headers(1, POST, end=False))
+    data = frames.header(2, frames.DATA, 0, 1) + b"ab"
+    with at_most(4 * size):
+        for _ in range(size // 2):
+            wire.say(data)
+            await asyncio.sleep(0)
+    wire.say(frames.header(0, frames.DATA, frames.END_STREAM, 1))
+    going.set()
+    await asyncio.gather(*wire.state.tasks)
+    assert ended == [size]
+    await wire.close()
 
 
 @pytest.mark.parametrize("full", [False, True])
@@ -223,12 +263,8 @@ def test_strings_coded_beyond_the_limit() -> None:
 def test_large_fields_of_the_table() -> None:
     """A field that a client repeats by its number is looked at once: judging a list of a megabyte takes no megabyte."""
     headers = [*request("GET", "/"), *[(b"a" * 2000, b"x" * 2000)] * 200]
-    tracemalloc.start()
-    try:
+    with at_most(100_000):
         h2_request.complete({}, headers)
-        assert tracemalloc.get_traced_memory()[1] < 100_000
-    finally:
-        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("ask", [
