@@ -25,7 +25,7 @@ from reconciler.ratelimit import Buckets
 
 _log = logging.getLogger(__name__)
 
-Action = Literal["unchanged", "created", "updated", "contested", "taken", "leftover", "refused", "ending"]
+Action = Literal["unchanged", "created", "updated", "contested", "taken", "leftover", "refused", "failed", "ending"]
 
 POSTPONED = 5.0
 """Seconds after which a contested child may be put right again."""
@@ -43,8 +43,8 @@ class Cluster(Protocol):
 class Outcome:
     """The child that is wanted, the one there is now ({}: none), and what was done. "taken": it is somebody else's;
     "leftover": it belongs to an earlier owner of the same name; "refused": the cluster does not accept it, and says
-    why; "contested": somebody else keeps changing or deleting it, so it waits; "ending": its namespace is being
-    deleted."""
+    why; "failed": so too, but that will pass: no answer, 409, 429, 5xx; "contested": somebody else keeps changing or
+    deleting it, so it waits; "ending": its namespace is being deleted."""
 
     wanted: Object
     child: Object
@@ -69,15 +69,14 @@ class Dependents:
     repairs: Buckets = field(default_factory=lambda: Buckets(1 / POSTPONED, 20))
 
     async def ensure(self, desired: Object, owner: Object) -> Outcome:
-        """Makes the child what it must be. Raises ClientError for what will pass: no answer, 409, 429, 5xx."""
+        """Makes the child what it must be."""
         try:
             child, action = await self._ensure(desired, owner)
         except ClientError as error:
             if "NamespaceTerminating" in error.causes:
                 return Outcome(desired, {}, "ending")
-            if not _is_refusal(error):
-                raise
-            return Outcome(desired, self.cache.get(key_of(desired), {}), "refused", error)
+            action = "refused" if _is_refusal(error) else "failed"
+            return Outcome(desired, self.cache.get(key_of(desired), {}), action, error)
         return Outcome(desired, child, action)
 
     async def _ensure(self, desired: Object, owner: Object) -> tuple[Object, Action]:

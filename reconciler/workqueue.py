@@ -12,8 +12,8 @@ One event loop, whose time is the only clock, and no await between reading and c
 """
 
 import asyncio
+import math
 from collections import deque
-from contextlib import suppress
 
 from reconciler.metrics import Instruments
 from reconciler.ratelimit import RateLimiter
@@ -21,7 +21,7 @@ from reconciler.ratelimit import RateLimiter
 
 class WorkQueue:
     """A queue of keys. `_queue`: in `_dirty`, not in `_started`. `_dirty`: to be processed, since when. `_started`:
-    handed out, not yet done, since when. `_timers`: keys that come later. `_empty`: set when nothing waits."""
+    handed out, not yet done, since when. `_timers`: keys that come later. `_last`: when one came to wait."""
 
     def __init__(self, name: str = "", instruments: Instruments | None = None) -> None:
         self._queue: deque[str] = deque()
@@ -29,8 +29,8 @@ class WorkQueue:
         self._started: dict[str, float] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._limiter = RateLimiter()
-        self._changed, self._empty = asyncio.Event(), asyncio.Event()
-        self._empty.set()
+        self._changed = asyncio.Event()
+        self._last = -math.inf
         self._shut_down = False
         self._loop = asyncio.get_running_loop()
         self._label = (name,)
@@ -80,8 +80,6 @@ class WorkQueue:
         self._started[key] = now
         self._instruments.waited.observe(self._label, now - self._dirty.pop(key))
         self._depth.set(len(self._queue))
-        if not self._queue:
-            self._empty.set()
         return key
 
     def done(self, key: str) -> None:
@@ -89,11 +87,11 @@ class WorkQueue:
         if key in self._dirty:
             self._append(key)
 
-    async def idle(self, within: float) -> None:
-        """Returns when no key waits, after so many seconds at the latest."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                await self._empty.wait()
+    async def calm(self, quiet: float, within: float) -> None:
+        """Returns when no key waits and none has come for `quiet` seconds, after `within` seconds at the latest."""
+        latest = self._loop.time() + within
+        while (until := min(latest, self._calm_at(quiet))) > self._loop.time():  # noqa: ASYNC110 - time is awaited
+            await asyncio.sleep(until - self._loop.time())
 
     def shut_down(self) -> None:
         self._shut_down = True
@@ -107,13 +105,15 @@ class WorkQueue:
         self.shut_down()
         self._queue.clear()
         self._depth.set(0)
-        self._empty.set()
 
     def _append(self, key: str) -> None:
         self._queue.append(key)
         self._depth.set(len(self._queue))
-        self._empty.clear()
+        self._last = self._loop.time()
         self._changed.set()
+
+    def _calm_at(self, quiet: float) -> float:
+        return math.inf if self._queue else self._last + quiet
 
     def _due(self, key: str) -> None:
         del self._timers[key]

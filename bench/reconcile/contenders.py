@@ -24,8 +24,9 @@ from tests.controlplane.server import APIServerProcess
 
 OURS, KOPF, RUNTIME = "this server", "Kopf", "controller-runtime"
 SELECTOR = ",".join(f"{label}={value}" for label, value in MANAGED.items())
-WORKERS = 8
-_USER = "contender"
+WORKERS = 32
+_ACCOUNT = "contender"
+_USER = f"system:serviceaccount:default:{_ACCOUNT}"
 _SOON = 60.0
 
 
@@ -67,7 +68,7 @@ def _runtime(cluster: ControlPlane, directory: Path) -> Iterator[Target]:
 def _peer(cluster: ControlPlane, directory: Path, command: list[str | Path], ready: str) -> Iterator[Target]:
     """A controller of the custom resource, which writes `ready` into its log when it works."""
     cluster.kubectl().apply(custom_resource())
-    config = cluster.add_user(_USER, cluster.client_pair(_USER, "system:masters"))
+    config = cluster.add_user(_ACCOUNT, _token(cluster))
     directory.mkdir(parents=True)
     (directory / "children.json").write_bytes(orjson.dumps(children()))
     variables = {"KUBECONFIG": str(config), "TEMPLATE": str(directory / "children.json"), "SELECTOR": SELECTOR}
@@ -80,6 +81,14 @@ def _peer(cluster: ControlPlane, directory: Path, command: list[str | Path], rea
         yield _target(cluster, {SERVER: process.pid}, REFERENCE)
     finally:
         process.kill()
+
+
+def _token(cluster: ControlPlane) -> str:
+    """Of a ServiceAccount, as operators have it, and as this server does. It may do everything."""
+    kubectl, account = cluster.kubectl(), f"--serviceaccount=default:{_ACCOUNT}"
+    kubectl("create", "serviceaccount", _ACCOUNT)
+    kubectl("create", "clusterrolebinding", _ACCOUNT, "--clusterrole=cluster-admin", account)
+    return kubectl("create", "token", _ACCOUNT, "--duration=24h").strip()
 
 
 def _target(cluster: ControlPlane, processes: Mapping[str, int], group: str) -> Target:

@@ -17,14 +17,15 @@ Websites are created at once, by {CONNECTIONS} connections to kube-apiserver; ea
 Service, whoever makes them. This server keeps Websites in an etcd of its own and is registered with the aggregator; \
 for the other two they are a custom resource of kube-apiserver. Each runs in a fresh cluster, one after the other: \
 etcd without fsync, kube-apiserver, kube-controller-manager and kube-scheduler without a limit of their own on \
-requests, one node that kwok plays. This server and controller-runtime reconcile {WORKERS} at a time, \
-controller-runtime without client-go's own limit of requests; Kopf has its defaults and runs all handlers at once. \
+requests, one node that kwok plays. All are ServiceAccounts. This server and controller-runtime reconcile {WORKERS} at \
+a time, controller-runtime without client-go's own limit of requests; Kopf has its defaults and runs all handlers at \
+once. \
 Children of Kopf and of this server are made by server-side apply, those of controller-runtime by CreateOrUpdate, as \
 the books of each teach.
 
 Times are seconds from the first create. Requests are those that kube-apiserver has answered to the contender, as \
 its audit log has them: reads, writes and Events, without watches; reviews of who asks this server are listed below \
-only. This server writes its Events, two a Website, while nothing waits to be reconciled: many come after the last \
+only. This server writes its Events, two a Website, when it has nothing to reconcile: most come after the last \
 Website is Ready, and their requests and CPU are counted. CPU is that of the contender's process; this server's \
 includes serving the Websites. Memory is its resident \
 memory at its highest. Given are the median and, in parentheses, the lowest and the highest of the rounds.

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
@@ -24,12 +24,13 @@ from reconciler.workqueue import WorkQueue
 
 _SETTLES = 0.25
 """Seconds from a change of the children to the status: what the cluster does next is told with it, in one write."""
+_NEXT_TURN = 0.0
 # A child that is not ours does not tell us when it goes.
 _AGAIN: dict[Action, float] = {"created": _SETTLES, "updated": _SETTLES, "taken": 10.0, "contested": POSTPONED}
-_WORKERS = 8
-_EVENTS_WAIT = 1.0
-"""Seconds that an Event waits, at most, for reconciling to have nothing to do: each costs kube-apiserver as much as a
-child."""
+_WORKERS = 32
+_QUIET, _EVENTS_WAIT = 0.1, 0.2
+"""Seconds without a key to reconcile after which Events are written, and those that each waits at most: it costs
+kube-apiserver as much as a child."""
 
 
 class Host(Cluster, Sink, Protocol):
@@ -53,7 +54,8 @@ class Websites(Protocol):
 @dataclass(frozen=True, slots=True)
 class World:
     """What a reconcile sees and acts on. `websites` is an informer's cache: namespace/name -> object, read only;
-    `learn` tells it of what a write returned. `permit` raises ClientError when a status may not be written any more."""
+    `learn` tells it of what a write returned. `permit` raises ClientError when a status may not be written any more.
+    `begun`: keys whose Service has just been created, which is told with the Deployment."""
 
     websites: Mapping[str, Object]
     learn: Callable[[Object], None]
@@ -64,43 +66,56 @@ class World:
     chosen: Options
     recorder: Recorder
     now: Callable[[], datetime]
+    begun: set[str] = field(default_factory=set)
 
 
 async def reconcile(key: str, world: World) -> float | None:
-    """Makes the children what they must be; when they are, writes the status. Each only if it differs."""
+    """Makes the children what they must be; when they are, writes the status. Each only if it differs.
+
+    A Service that has been made ends the turn: kube-apiserver allocates node ports one after the other, and quickly
+    only while it has no Pods to make, so of many new Websites all Services come before the first Deployment.
+    """
     website = world.websites.get(key)
     if website is None:
+        world.begun.discard(key)
         await _remove_leftovers(key, world)
         return None
     if website["metadata"].get("deletionTimestamp"):
         return None
-    deployment, service = outcomes = await _both(
-        world.deployments.ensure(_wanted_deployment(website, world), website),
-        world.services.ensure(desired_service(website), website),
-    )
+    service = await world.services.ensure(desired_service(website), website)
+    if service.action == "created":
+        world.begun.add(key)
+        return _NEXT_TURN
+    deployment = await world.deployments.ensure(_wanted_deployment(website, world), website)
+    outcomes = (deployment, service)
     if any(outcome.action == "ending" for outcome in outcomes):
         return None
+    if passing := next((outcome.error for outcome in outcomes if outcome.action == "failed"), None):
+        raise passing
+    return await _conclude(website, (deployment, _told_now(key, service, world)), world)
+
+
+def _told_now(key: str, service: Outcome, world: World) -> Outcome:
+    """The Service, with what became of it in an earlier turn."""
+    begun = key in world.begun
+    world.begun.discard(key)
+    return replace(service, action="created") if begun and service.action == "unchanged" else service
+
+
+async def _conclude(website: Object, outcomes: tuple[Outcome, Outcome], world: World) -> float | None:
+    """Tells what was done about the Deployment and the Service, and how they are."""
     for dependents, outcome in zip((world.deployments, world.services), outcomes, strict=True):
         if outcome.action == "leftover":
             await _remove(dependents, outcome.child, world)
     failure = _failure(outcomes)
     _record(website, outcomes, failure, world.recorder)
     if failure is not None or not any(outcome.action in ("created", "updated") for outcome in outcomes):
+        deployment, service = outcomes
         await _write_status(website, Seen(deployment.child, service.child, failure), world)
     for outcome in outcomes:
         if outcome.error is not None:
             raise outcome.error
     return min((_AGAIN[outcome.action] for outcome in outcomes if outcome.action in _AGAIN), default=None)
-
-
-async def _both(deployment: Awaitable[Outcome], service: Awaitable[Outcome]) -> tuple[Outcome, Outcome]:
-    """At once; both have ended before what one of them raises is raised: nobody else works on the key until then."""
-    first, second = await asyncio.gather(deployment, service, return_exceptions=True)
-    if isinstance(first, BaseException):
-        raise first
-    if isinstance(second, BaseException):
-        raise second
-    return first, second
 
 
 def _wanted_deployment(website: Object, world: World) -> Object:
@@ -230,7 +245,7 @@ async def run(
 ) -> None:
     """Informers -> queue -> reconcile, until cancelled."""
     queue = WorkQueue(MANAGER, instruments)
-    recorder = EventRecorder(cluster, KIND, MANAGER, instruments, partial(queue.idle, _EVENTS_WAIT))
+    recorder = EventRecorder(cluster, KIND, MANAGER, instruments, partial(queue.calm, _QUIET, _EVENTS_WAIT))
     owners, deployed, exposed = (
         Informer(source, name)
         for source, name in ((websites, KIND.plural), (deployments, "deployments"), (services, "services"))

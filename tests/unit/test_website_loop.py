@@ -31,12 +31,12 @@ from tests.unit.reconciling import (
 )
 from tests.unit.virtual_time import run as run_virtually
 
-SETTLES = 0.25
+NEXT_TURN, SETTLES = 0.0, 0.25
 
 
 async def settled(cluster: MemoryCluster, store: MemoryWebsites) -> float | None:
-    """Reconciles again as long as the status is to follow; the answer of the last time."""
-    while (after := await reconcile("ns/kubia", world(cluster, store))) == SETTLES:
+    """Reconciles again as long as the Deployment or the status is to follow; the answer of the last time."""
+    while (after := await reconcile("ns/kubia", world(cluster, store))) in (NEXT_TURN, SETTLES):
         pass
     return after
 
@@ -61,26 +61,30 @@ def status(store: MemoryWebsites) -> Object:
 
 
 async def test_new_website_gets_its_children_and_status() -> None:
-    """One reconcile creates both children, with one request each; the next one, soon after, writes the first status."""
+    """The Service in one turn, the Deployment in the next, with one request each; a third, soon after, writes the first
+    status."""
     cluster, store = MemoryCluster(), MemoryWebsites(website())
 
+    assert await reconcile("ns/kubia", world(cluster, store)) == NEXT_TURN
+    assert (cluster.applied, cluster.asked, store.writes) == ([SERVICE], [], [])
     assert await reconcile("ns/kubia", world(cluster, store)) == SETTLES
-    assert (cluster.applied, cluster.asked, store.writes) == ([DEPLOYMENT, SERVICE], [], [])
+    assert (cluster.applied, cluster.asked, store.writes) == ([SERVICE, DEPLOYMENT], [], [])
     assert await reconcile("ns/kubia", world(cluster, store)) is None
-    assert (cluster.applied, cluster.asked) == ([DEPLOYMENT, SERVICE], [])
+    assert (cluster.applied, cluster.asked) == ([SERVICE, DEPLOYMENT], [])
     assert condition(status(store))["reason"] == "RolloutInProgress"
     assert status(store)["url"] == "http://kubia-website.ns.svc"
 
 
-async def test_one_child_does_not_wait_for_the_other() -> None:
-    """A Deployment that the cluster fails to take holds the Service up no more than the other way round."""
+@pytest.mark.parametrize(("failing", "other"), [(DEPLOYMENT, SERVICE), (SERVICE, DEPLOYMENT)])
+async def test_child_that_fails_does_not_hold_up_the_other(failing: str, other: str) -> None:
+    """A child that the cluster fails to take is tried again, and the other one is made."""
     cluster, store = MemoryCluster(), MemoryWebsites(website())
-    cluster.refusals[DEPLOYMENT] = ClientError(500, "InternalError", "no")
+    cluster.refusals[failing] = ClientError(500, "InternalError", "no")
     with pytest.raises(ClientError):
-        await reconcile("ns/kubia", world(cluster, store))
+        await settled(cluster, store)
 
-    assert cluster.applied == [DEPLOYMENT, SERVICE]
-    assert SERVICE in cluster.objects
+    assert cluster.applied == [SERVICE, DEPLOYMENT]
+    assert set(cluster.objects) == {other}
 
 
 async def test_steady_state_costs_nothing() -> None:
@@ -170,7 +174,9 @@ async def test_a_cluster_that_is_away_is_no_contest() -> None:
             await reconcile("ns/kubia", seen)
     cluster.refusals.clear()
 
-    assert await reconcile("ns/kubia", seen) == SETTLES
+    assert await reconcile("ns/kubia", seen) == NEXT_TURN
+    caches = replace(seen.services, cache={KEY: cluster.objects[SERVICE]})
+    assert await reconcile("ns/kubia", replace(seen, services=caches)) == SETTLES
     assert set(cluster.objects) == {DEPLOYMENT, SERVICE}
 
 
@@ -247,7 +253,7 @@ async def test_orphan_is_adopted() -> None:
     store.items["kubia"] = merged(website(), {"metadata": {"uid": "u2"}})
 
     assert await settled(cluster, store) is None
-    assert cluster.applied == [DEPLOYMENT, SERVICE]
+    assert cluster.applied == [SERVICE, DEPLOYMENT]
     assert cluster.deleted == []
     assert cluster.objects[DEPLOYMENT]["metadata"]["ownerReferences"][0]["uid"] == "u2"
 
@@ -259,7 +265,7 @@ async def test_children_of_a_website_that_vanished_are_removed() -> None:
     await reconcile("ns/kubia", world(cluster, store))
 
     assert [path for path, _ in cluster.deleted] == [DEPLOYMENT, SERVICE]
-    preconditions = {"uid": f"uid of {DEPLOYMENT}", "resourceVersion": "101"}
+    preconditions = {"uid": f"uid of {DEPLOYMENT}", "resourceVersion": "102"}
     assert cluster.deleted[0][1]["preconditions"] == preconditions
     assert cluster.deleted[0][1]["propagationPolicy"] == "Background"
 
@@ -272,8 +278,8 @@ async def test_children_of_an_earlier_namesake_are_replaced() -> None:
     assert [path for path, _ in cluster.deleted] == [DEPLOYMENT, SERVICE]
     assert condition(status(store))["reason"] == "Replacing"
 
-    await reconcile("ns/kubia", world(cluster, store))
-    assert cluster.applied == [DEPLOYMENT, SERVICE]
+    await settled(cluster, store)
+    assert cluster.applied == [SERVICE, DEPLOYMENT]
 
 
 async def test_children_of_a_website_that_is_not_known_yet_stay() -> None:
@@ -301,8 +307,8 @@ async def test_refused_child_is_reported_and_tried_again() -> None:
     cluster.refusals[DEPLOYMENT] = ClientError(403, "Forbidden", "exceeded quota")
 
     with pytest.raises(ClientError, match="exceeded quota"):
-        await reconcile("ns/kubia", world(cluster, store))
-    assert cluster.applied == [DEPLOYMENT, SERVICE]
+        await settled(cluster, store)
+    assert cluster.applied == [SERVICE, DEPLOYMENT]
     assert condition(status(store), "Degraded")["reason"] == "ApplyFailed"
     assert condition(status(store), "Degraded")["message"] == "The Deployment is refused: exceeded quota"
 
@@ -321,18 +327,21 @@ async def test_trouble_that_passes_is_not_reported(code: int) -> None:
 
 async def test_events_tell_the_story() -> None:
     """Made, changed, ready, degraded: each once; what cannot be done is said each time it is tried."""
-    cluster, store, recorder = MemoryCluster(), MemoryWebsites(website()), MemoryRecorder()
+    cluster, store, recorder, begun = MemoryCluster(), MemoryWebsites(website()), MemoryRecorder(), set[str]()
 
     async def told() -> list[tuple[str, str, str]]:
         recorder.events.clear()
         with contextlib.suppress(ClientError):
-            await reconcile("ns/kubia", world(cluster, store, recorder=recorder))
+            await reconcile("ns/kubia", replace(world(cluster, store, recorder=recorder), begun=begun))
         return list(recorder.events)
 
     def deployed(ready: int) -> None:
         counts = {"observedGeneration": 1, "replicas": 2, "readyReplicas": ready, "updatedReplicas": 2}
         cluster.objects[DEPLOYMENT] = merged(cluster.objects[DEPLOYMENT], {"status": counts})
 
+    cluster.refusals[DEPLOYMENT] = ClientError(500, "InternalError", "later")
+    assert (await told(), await told()) == ([], [])
+    cluster.refusals.clear()
     both = "Created Deployment kubia-website and Service kubia-website."
     assert await told() == [("Normal", "Created", both)]
     assert await told() == []
@@ -447,7 +456,7 @@ async def test_run_reacts_to_websites_and_their_children() -> None:
     websites.events.put_nowait(("ADDED", website()))
     await store.written.wait()
 
-    assert cluster.applied == [DEPLOYMENT, SERVICE]
+    assert cluster.applied == [SERVICE, DEPLOYMENT]
     store.written.clear()
     counts = {"observedGeneration": 1, "replicas": 2, "readyReplicas": 2, "updatedReplicas": 2}
     changed = {"metadata": {"resourceVersion": "200"}, "status": counts}
@@ -455,10 +464,26 @@ async def test_run_reacts_to_websites_and_their_children() -> None:
     await store.written.wait()
 
     assert condition(status(store))["status"] == "True"
-    assert cluster.applied == [DEPLOYMENT, SERVICE]
+    assert cluster.applied == [SERVICE, DEPLOYMENT]
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+async def test_services_come_first() -> None:
+    """Of many Websites that are created at once all get their Services before the first gets its Deployment."""
+    websites, deployments, services = MemorySource(), MemorySource(), MemorySource()
+    sites = [merged(website(), {"metadata": {"name": f"site-{each}", "uid": f"u{each}"}}) for each in range(100)]
+    cluster, store = MemoryCluster(), MemoryWebsites(*sites)
+    websites.items = sites
+    work = run(websites, deployments, services, cluster, store, lambda: None, CHOSEN, Instruments())
+    running = asyncio.create_task(work)
+    await store.written.wait()
+    running.cancel()
+    await asyncio.wait([running])
+
+    kinds = [path.split("/")[-2] for path in cluster.applied]
+    assert kinds == ["services"] * 100 + ["deployments"] * 100
 
 
 def test_news_of_a_status_is_gathered() -> None:

@@ -201,23 +201,29 @@ async def test_shut_down_wakes_waiting_workers() -> None:
     assert await asyncio.gather(*workers) == [None, None]
 
 
-def test_idle_is_when_nothing_waits() -> None:
-    """At once for an empty queue, when the last key is handed out, or after the given time."""
+def test_calm_is_when_nothing_has_come_for_a_while() -> None:
+    """At once for a queue that nothing has come to, some time after the last key came if it has been handed out, or
+    after the given time."""
 
     async def work() -> list[float]:
         queue, clock, times = WorkQueue(), asyncio.get_running_loop().time, list[float]()
-        await queue.idle(10)
-        times.append(clock())
+
+        async def calm() -> None:
+            await queue.calm(quiet=2, within=10)
+            times.append(clock())
+
+        await calm()
         queue.add("a")
-        queue.add("b")
-        await queue.idle(10)
-        times.append(clock())
+        await calm()
         await queue.get()
-        waiting = asyncio.create_task(queue.idle(10))
-        await asyncio.sleep(3)
+        await calm()
+        waiting = asyncio.create_task(calm())
+        queue.add("b")
+        await queue.get()
+        await asyncio.sleep(1)
+        queue.add("c")
         await queue.get()
         await waiting
-        times.append(clock())
         return times
 
-    assert run(work()) == [0, 10, 13]
+    assert run(work()) == [0, 10, 10, 13]
