@@ -4,8 +4,8 @@ Rules:
 1. `add` of a key that is waiting does nothing.
 2. `add` of a key that is being processed marks it; `done` then puts it back.
 3. `get` hands out keys in the order they were added.
-4. `add_after` keeps the earliest time asked for; `add_rate_limited` waits longer each time until `forget`, and longer
-   still when many keys fail.
+4. `add_after` keeps the earliest time asked for, and no seconds are an `add`; `add_rate_limited` waits longer each time
+   until `forget`, and longer still when many keys fail.
 5. After `shut_down` nothing is added, what waits is still handed out, then `get` returns None.
 
 One event loop, whose time is the only clock, and no await between reading and changing the fields below: no locks.
@@ -51,6 +51,9 @@ class WorkQueue:
             self._append(key)
 
     def add_after(self, key: str, seconds: float) -> None:
+        if seconds <= 0:
+            self.add(key)
+            return
         if self._shut_down:
             return
         timer = self._timers.get(key)

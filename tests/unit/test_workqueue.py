@@ -77,16 +77,31 @@ async def test_add_after_keeps_the_earliest_time() -> None:
     assert len(queue) == 0
 
 
-async def test_key_already_waiting_absorbs_a_later_addition() -> None:
+def test_key_already_waiting_absorbs_a_later_addition() -> None:
     """A delayed addition of a key that waits by then changes nothing."""
+
+    async def work() -> list[str | None]:
+        queue = WorkQueue()
+        queue.add_after("a", 1)
+        queue.add("a")
+        queue.add_after("b", 2)
+        await asyncio.sleep(3)
+        assert len(queue) == 2
+        return [await queue.get(), await queue.get()]
+
+    assert run(work()) == ["a", "b"]
+
+
+async def test_key_that_need_not_wait_is_added() -> None:
+    """Rule 4: no seconds are an addition, so a key that is being processed comes again when it is done."""
     queue = WorkQueue()
     queue.add_after("a", 0)
-    queue.add("a")
-    queue.add_after("b", 0.001)
+    queue.add_after("b", 0)
+    assert (len(queue), await queue.get()) == (2, "a")
+    queue.add_after("a", 0)
+    queue.done("a")
 
-    assert await queue.get() == "a"
-    assert await queue.get() == "b"
-    assert len(queue) == 0
+    assert [await queue.get(), await queue.get()] == ["b", "a"]
 
 
 def test_rate_limited_key_comes_later_each_time() -> None:
@@ -182,10 +197,11 @@ async def test_shut_down_drains_then_ends() -> None:
     """Rule 5: what waits is handed out, what comes later is dropped, and every worker ends."""
     queue = WorkQueue()
     queue.add("a")
-    queue.add_after("b", 0)
+    queue.add_after("b", 0.001)
     queue.shut_down()
     queue.add("c")
     queue.add_after("d", 0)
+    queue.add_after("e", 0.001)
 
     assert await queue.get() == "a"
     assert [await queue.get() for _ in range(2)] == [None, None]
