@@ -1,7 +1,8 @@
 """Events about what a controller does (events.k8s.io/v1), as client-go's `tools/events` records them.
 
 Rules:
-1. Reporting never waits and never fails; a task writes, one event at a time, and lets more important work go first.
+1. Reporting never waits and never fails; a task writes, one event at a time, and for half a minute lets more important
+   work go first.
 2. The same event again is no new object but a series: written at the second time, then every six minutes while it goes
    on. Six minutes without it end the series.
 3. An object may have 25 different events at once, then one in five minutes (client-go's spam filter); more are dropped.
@@ -29,6 +30,8 @@ from reconciler.ratelimit import Buckets
 from reconciler.workqueue import WorkQueue
 
 _log = logging.getLogger(__name__)
+_PATIENCE = 30.0
+"""Seconds after which an event is written whatever else there is to do."""
 _QUIET = 360.0
 _TOO_OLD = 600.0
 _BURST, _RATE = 25, 1 / 300
@@ -65,13 +68,13 @@ class _Series:
     written: int = 0
 
 
-async def _at_once() -> None:
+async def _at_once(within: float) -> None:
     """Where nothing is more important."""
 
 
 class EventRecorder:
-    """Records events about objects of one kind. `turn` is awaited before each write. `_limits`: how many an object may
-    still have, by uid."""
+    """Records events about objects of one kind. `turn` is awaited before each write, with the seconds that it may take.
+    `_limits`: how many an object may still have, by uid."""
 
     def __init__(
         self,
@@ -79,7 +82,7 @@ class EventRecorder:
         about: Kind,
         controller: str,
         instruments: Instruments | None = None,
-        turn: Callable[[], Awaitable[None]] = _at_once,
+        turn: Callable[[float], Awaitable[None]] = _at_once,
         now: Callable[[], datetime] = partial(datetime.now, UTC),
     ) -> None:
         self._sink, self._about, self._controller, self._now = sink, about, controller, now
@@ -138,7 +141,8 @@ class EventRecorder:
         if series.count == series.written:
             ended = now - series.last >= _QUIET
         else:
-            await self._turn()
+            if (patience := series.first + _PATIENCE - now) > 0:
+                await self._turn(patience)
             count = series.count
             ended = not await self._sent(series, now)
             series.written = count

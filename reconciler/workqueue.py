@@ -91,10 +91,11 @@ class WorkQueue:
             self._append(key)
 
     async def calm(self, quiet: float, within: float) -> None:
-        """Returns when no key waits and none has come for `quiet` seconds, after `within` seconds at the latest."""
+        """Returns when no key waits or is being processed and none has come for `quiet` seconds, after `within` seconds
+        at the latest."""
         latest = self._loop.time() + within
-        while (until := min(latest, self._calm_at(quiet))) > self._loop.time():  # noqa: ASYNC110 - time is awaited
-            await asyncio.sleep(until - self._loop.time())
+        while (wait := min(latest, self._calm_at(quiet)) - self._loop.time()) > 0:  # noqa: ASYNC110 - time is awaited
+            await asyncio.sleep(wait)
 
     def shut_down(self) -> None:
         self._shut_down = True
@@ -116,7 +117,8 @@ class WorkQueue:
         self._changed.set()
 
     def _calm_at(self, quiet: float) -> float:
-        return math.inf if self._queue else self._last + quiet
+        busy = self._queue or self._started
+        return (self._loop.time() if busy else self._last) + quiet
 
     def _due(self, key: str) -> None:
         del self._timers[key]

@@ -27,10 +27,9 @@ _SETTLES = 0.25
 _NEXT_TURN = 0.0
 # A child that is not ours does not tell us when it goes.
 _AGAIN: dict[Action, float] = {"created": _SETTLES, "updated": _SETTLES, "taken": 10.0, "contested": POSTPONED}
-_WORKERS = 32
-_QUIET, _EVENTS_WAIT = 0.1, 0.2
-"""Seconds without a key to reconcile after which Events are written, and those that each waits at most: it costs
-kube-apiserver as much as a child."""
+WORKERS = 32
+_CALM = 0.3
+"""Seconds without a key after which Events are written: an Event costs kube-apiserver as much as a child."""
 
 
 class Host(Cluster, Sink, Protocol):
@@ -55,7 +54,7 @@ class Websites(Protocol):
 class World:
     """What a reconcile sees and acts on. `websites` is an informer's cache: namespace/name -> object, read only;
     `learn` tells it of what a write returned. `permit` raises ClientError when a status may not be written any more.
-    `begun`: keys whose Service has just been created, which is told with the Deployment."""
+    `begun`: keys of Websites that have had their first turn -> kinds of the children made and not told yet."""
 
     websites: Mapping[str, Object]
     learn: Callable[[Object], None]
@@ -66,44 +65,72 @@ class World:
     chosen: Options
     recorder: Recorder
     now: Callable[[], datetime]
-    begun: set[str] = field(default_factory=set)
+    begun: dict[str, set[str]] = field(default_factory=dict)
 
 
 async def reconcile(key: str, world: World) -> float | None:
-    """Makes the children what they must be; when they are, writes the status. Each only if it differs.
-
-    A Service that has been made ends the turn: kube-apiserver allocates node ports one after the other, and quickly
-    only while it has no Pods to make, so of many new Websites all Services come before the first Deployment.
-    """
+    """Makes the children what they must be; when they are, writes the status. Each only if it differs."""
     website = world.websites.get(key)
     if website is None:
-        world.begun.discard(key)
+        world.begun.pop(key, None)
         await _remove_leftovers(key, world)
         return None
     if website["metadata"].get("deletionTimestamp"):
         return None
-    service = await world.services.ensure(desired_service(website), website)
-    if service.action == "created":
-        world.begun.add(key)
-        return _NEXT_TURN
-    deployment = await world.deployments.ensure(_wanted_deployment(website, world), website)
-    outcomes = (deployment, service)
+    if key not in world.begun and _is_new(website, world):
+        return await _begin(key, website, world)
+    async with asyncio.TaskGroup() as both:
+        deployment = both.create_task(world.deployments.ensure(_wanted_deployment(website, world), website))
+        service = both.create_task(world.services.ensure(desired_service(website), website))
+    outcomes = [deployment.result(), service.result()]
+    _note_made(key, outcomes, world)
     if any(outcome.action == "ending" for outcome in outcomes):
         return None
-    if passing := next((outcome.error for outcome in outcomes if outcome.action == "failed"), None):
-        raise passing
-    return await _conclude(website, (deployment, _told_now(key, service, world)), world)
+    _raise_passing(outcomes)
+    return await _conclude(website, _with_untold(key, outcomes, world), world)
 
 
-def _told_now(key: str, service: Outcome, world: World) -> Outcome:
-    """The Service, with what became of it in an earlier turn."""
-    begun = key in world.begun
-    world.begun.discard(key)
-    return replace(service, action="created") if begun and service.action == "unchanged" else service
+def _is_new(website: Object, world: World) -> bool:
+    name = f"{website['metadata']['namespace']}/{child_name(website['metadata']['name'])}"
+    return name not in world.services.cache and name not in world.deployments.cache
 
 
-async def _conclude(website: Object, outcomes: tuple[Outcome, Outcome], world: World) -> float | None:
-    """Tells what was done about the Deployment and the Service, and how they are."""
+async def _begin(key: str, website: Object, world: World) -> float:
+    """A turn for the Service alone: kube-apiserver allocates node ports one after the other, and quickly only while it
+    has no Pods to make. So of many Websites that wait, the Services come before the Deployments."""
+    world.begun[key] = set()
+    service = await world.services.ensure(desired_service(website), website)
+    _note_made(key, [service], world)
+    _raise_passing([service])
+    return _NEXT_TURN
+
+
+def _raise_passing(outcomes: Sequence[Outcome]) -> None:
+    """Raises the ClientError that asks for the longest wait of those that will pass, if any."""
+    errors = [outcome.error for outcome in outcomes if outcome.action == "failed" and outcome.error is not None]
+    if errors:
+        raise max(errors, key=lambda error: error.retry_after)
+
+
+def _note_made(key: str, outcomes: Sequence[Outcome], world: World) -> None:
+    if made := {outcome.wanted["kind"] for outcome in outcomes if outcome.action == "created"}:
+        world.begun.setdefault(key, set()).update(made)
+
+
+def _with_untold(key: str, outcomes: Sequence[Outcome], world: World) -> list[Outcome]:
+    """What an earlier turn has made, and not told since the other child failed or had still to come, is told now."""
+    made = frozenset(world.begun.get(key, ()))
+    if made:
+        world.begun[key].clear()
+    return [_as_made(outcome) if outcome.wanted["kind"] in made else outcome for outcome in outcomes]
+
+
+def _as_made(outcome: Outcome) -> Outcome:
+    return replace(outcome, action="created") if outcome.action in ("unchanged", "updated") else outcome
+
+
+async def _conclude(website: Object, outcomes: Sequence[Outcome], world: World) -> float | None:
+    """Makes way for the Deployment and the Service, tells what was done about them, and how they are."""
     for dependents, outcome in zip((world.deployments, world.services), outcomes, strict=True):
         if outcome.action == "leftover":
             await _remove(dependents, outcome.child, world)
@@ -245,7 +272,7 @@ async def run(
 ) -> None:
     """Informers -> queue -> reconcile, until cancelled."""
     queue = WorkQueue(MANAGER, instruments)
-    recorder = EventRecorder(cluster, KIND, MANAGER, instruments, partial(queue.calm, _QUIET, _EVENTS_WAIT))
+    recorder = EventRecorder(cluster, KIND, MANAGER, instruments, partial(queue.calm, _CALM))
     owners, deployed, exposed = (
         Informer(source, name)
         for source, name in ((websites, KIND.plural), (deployments, "deployments"), (services, "services"))
@@ -271,7 +298,7 @@ async def run(
                 tasks.create_task(informer.run())
             tasks.create_task(recorder.run())
             await _synced(informers)
-            await Controller(MANAGER, queue, partial(reconcile, world=world), _WORKERS, instruments).run()
+            await Controller(MANAGER, queue, partial(reconcile, world=world), WORKERS, instruments).run()
     finally:
         # Leadership may end before the first key is taken.
         queue.abandon()

@@ -47,11 +47,11 @@ class MemoryEvents:
         return self.events[name]
 
 
-async def at_once() -> None:
+async def at_once(within: float) -> None:
     """Nothing else is to be done."""
 
 
-def recording(test: Test, turn: Callable[[], Awaitable[None]] = at_once) -> None:
+def recording(test: Test, turn: Callable[[float], Awaitable[None]] = at_once) -> None:
     """Runs the test beside a recorder whose wall clock starts at the epoch, and which must meet no bug."""
 
     async def beside() -> None:
@@ -236,20 +236,26 @@ def test_old_event_is_given_up() -> None:
 
 
 def test_more_important_work_goes_first() -> None:
-    """Before each event the recorder waits for its turn; what repeats meanwhile is written as one."""
+    """Before each event the recorder waits for its turn, until the event is half a minute old; what repeats meanwhile
+    is written as one."""
+    asked = list[float]()
 
-    async def turn() -> None:
-        await asyncio.sleep(30)
+    async def turn(within: float) -> None:
+        asked.append(within)
+        await asyncio.sleep(min(within, 20))
 
     async def test(recorder: EventRecorder, sink: MemoryEvents) -> None:
         for note in ("One.", "Two.", "Three."):
             record(recorder, note)
-        await asyncio.sleep(29)
+        await asyncio.sleep(19)
         record(recorder, "Two.")
         assert sink.writes == []
-        await asyncio.sleep(62)
+        await asyncio.sleep(10)
+        assert sink.writes == ["POST"]
+        await asyncio.sleep(2)
         assert sink.writes == ["POST"] * 3
         assert [event.get("series", {}).get("count", 1) for event in sink.events.values()] == [1, 2, 1]
+        assert asked == [30, 10]
 
     recording(test, turn)
 
@@ -257,7 +263,7 @@ def test_more_important_work_goes_first() -> None:
 def test_nothing_is_lost_at_the_end() -> None:
     """What waits when the recorder is ended is written then: new events, and how often the others were repeated."""
 
-    async def never() -> None:
+    async def never(within: float) -> None:
         await asyncio.Event().wait()
 
     async def ended() -> None:

@@ -218,8 +218,8 @@ async def test_shut_down_wakes_waiting_workers() -> None:
 
 
 def test_calm_is_when_nothing_has_come_for_a_while() -> None:
-    """At once for a queue that nothing has come to, some time after the last key came if it has been handed out, or
-    after the given time."""
+    """At once for a queue that nothing has come to; some time after the last key has come, if none waits or is being
+    processed then; or after the given time."""
 
     async def work() -> list[float]:
         queue, clock, times = WorkQueue(), asyncio.get_running_loop().time, list[float]()
@@ -228,18 +228,21 @@ def test_calm_is_when_nothing_has_come_for_a_while() -> None:
             await queue.calm(quiet=2, within=10)
             times.append(clock())
 
+        async def processed(key: str, seconds: float) -> None:
+            queue.add(key)
+            await asyncio.sleep(seconds)
+            assert await queue.get() == key
+            queue.done(key)
+
         await calm()
         queue.add("a")
         await calm()
         await queue.get()
         await calm()
-        waiting = asyncio.create_task(calm())
-        queue.add("b")
-        await queue.get()
-        await asyncio.sleep(1)
-        queue.add("c")
-        await queue.get()
-        await waiting
+        queue.done("a")
+        await calm()
+        await asyncio.gather(processed("b", 1), calm())
+        await asyncio.gather(processed("c", 1), processed("d", 3), calm())
         return times
 
-    assert run(work()) == [0, 10, 10, 13]
+    assert run(work()) == [0, 10, 20, 20, 22, 26]
