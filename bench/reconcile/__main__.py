@@ -19,9 +19,11 @@ from bench.reconcile import programs as peers
 from bench.reconcile import race, report
 from bench.reconcile.contenders import CONTENDERS
 from tests.controlplane.golang import Unavailable, to_stderr
+from tests.controlplane.kubectl import KubectlFailed
 from tests.controlplane.process import NotInTime, ProcessDied
 
 HERE = Path(__file__).resolve().parent
+_TROUBLE = (Unavailable, LoadFailed, ProcessDied, NotInTime, TimeoutError, KubectlFailed, httpx.HTTPError)
 
 
 def _arguments() -> argparse.Namespace:
@@ -35,7 +37,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Raises Unavailable, LoadFailed, ProcessDied, NotInTime, TimeoutError, httpx.HTTPError."""
+    """Raises Unavailable, LoadFailed, ProcessDied, NotInTime, TimeoutError, KubectlFailed, httpx.HTTPError."""
     facts = machine.facts() | peers.versions()
     generator = Generator(programs.load())
     outcomes = []
@@ -60,7 +62,7 @@ def main() -> int:
     except KeyboardInterrupt:
         to_stderr("stopped")
         return 130
-    except (Unavailable, LoadFailed, ProcessDied, NotInTime, TimeoutError, httpx.HTTPError) as failure:
+    except _TROUBLE as failure:
         to_stderr(str(failure))
         return 1
     return 0

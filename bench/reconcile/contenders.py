@@ -24,7 +24,7 @@ from tests.controlplane.server import APIServerProcess
 
 OURS, KOPF, RUNTIME = "this server", "Kopf", "controller-runtime"
 SELECTOR = ",".join(f"{label}={value}" for label, value in MANAGED.items())
-WORKERS = 32
+RUNTIME_WORKERS = 8
 _ACCOUNT = "contender"
 _USER = f"system:serviceaccount:default:{_ACCOUNT}"
 _SOON = 60.0
@@ -59,7 +59,7 @@ def _kopf(cluster: ControlPlane, directory: Path) -> Iterator[Target]:
 
 @contextmanager
 def _runtime(cluster: ControlPlane, directory: Path) -> Iterator[Target]:
-    flags = [f"-template={directory / 'children.json'}", f"-selector={SELECTOR}", f"-workers={WORKERS}"]
+    flags = [f"-template={directory / 'children.json'}", f"-selector={SELECTOR}", f"-workers={RUNTIME_WORKERS}"]
     with _peer(cluster, directory, [programs.runtime(to_stderr), *flags], "Starting workers") as target:
         yield target
 

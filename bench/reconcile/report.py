@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from bench.comparison import Spread
 from bench.markdown import facts as facts_list
 from bench.markdown import table
-from bench.reconcile.contenders import KOPF, OURS, RUNTIME, WORKERS
+from bench.reconcile.contenders import KOPF, OURS, RUNTIME, RUNTIME_WORKERS
 from bench.reconcile.race import CONNECTIONS, Outcome
+from reconciler.website.loop import WORKERS
 
 REQUESTS_GOAL, KOPF_GOAL, RUNTIME_GOAL = 4.0, 5.0, 1.0
 _NAMES = (OURS, KOPF, RUNTIME)
@@ -17,18 +18,22 @@ Websites are created at once, by {CONNECTIONS} connections to kube-apiserver; ea
 Service, whoever makes them. This server keeps Websites in an etcd of its own and is registered with the aggregator; \
 for the other two they are a custom resource of kube-apiserver. Each runs in a fresh cluster, one after the other: \
 etcd without fsync, kube-apiserver, kube-controller-manager and kube-scheduler without a limit of their own on \
-requests, one node that kwok plays. All are ServiceAccounts. This server and controller-runtime reconcile {WORKERS} at \
-a time, controller-runtime without client-go's own limit of requests; Kopf has its defaults and runs all handlers at \
-once. \
-Children of Kopf and of this server are made by server-side apply, those of controller-runtime by CreateOrUpdate, as \
-the books of each teach.
+requests, one node that kwok plays. All three are ServiceAccounts, this server with the rights of deploy/, the others \
+as cluster-admin. This server reconciles {WORKERS} Websites at a time; controller-runtime {RUNTIME_WORKERS}, without \
+client-go's own limit of requests; Kopf has its defaults and runs all handlers at once. Children of Kopf and of this \
+server are made by server-side apply, those of controller-runtime by CreateOrUpdate, as the books of each teach.
+
+kube-apiserver allocates the Services' node ports one after the other, each with questions to its etcd: quickly on an \
+idle machine, slowly on one that is busy with Pods. The peers make for each Website its Deployment, then its Service; \
+this server makes the Services of all Websites that wait before it makes Deployments. That is most of the difference \
+until children exist. The work that Pods are for everybody else in the cluster is the same for all.
 
 Times are seconds from the first create. Requests are those that kube-apiserver has answered to the contender, as \
 its audit log has them: reads, writes and Events, without watches; reviews of who asks this server are listed below \
-only. This server writes its Events, two a Website, when it has nothing to reconcile: most come after the last \
-Website is Ready, and their requests and CPU are counted. CPU is that of the contender's process; this server's \
-includes serving the Websites. Memory is its resident \
-memory at its highest. Given are the median and, in parentheses, the lowest and the highest of the rounds.
+only. This server writes its Events, two a Website, when it has nothing to reconcile, or half a minute later: requests \
+and CPU are counted until it has written all. CPU is that of the contender's process; this server's includes serving \
+the Websites. Memory is its resident memory at its highest. Given are the median and, in parentheses, the lowest and \
+the highest of the rounds.
 """
 
 _ROWS: tuple[tuple[str, Value, str], ...] = (
