@@ -43,7 +43,7 @@ class Cluster(Protocol):
 class Outcome:
     """The child that is wanted, the one there is now ({}: none), and what was done. "taken": it is somebody else's;
     "leftover": it belongs to an earlier owner of the same name; "refused": the cluster does not accept it, and says
-    why; "failed": it could not be asked, or its refusal will pass (no answer, 408, 409, 429, 5xx); "contested":
+    why; "failed": it could not be asked, or its refusal will pass (no answer, 408, 409, 429, 503); "contested":
     somebody else keeps changing or deleting it, so it waits; "ending": its namespace is being deleted."""
 
     wanted: Object
@@ -152,5 +152,6 @@ def _generation(owner: Object) -> str:
 
 
 def _is_refusal(error: ClientError) -> bool:
-    """An answer that will be the same next time, unless somebody changes something."""
-    return 400 <= error.status < 500 and error.status not in (408, 409, 429)
+    """An answer that will be the same next time, unless somebody changes something. 500 is said of this object, such as
+    when no node port is left or a webhook does not answer; who is away says 503."""
+    return error.status == 500 or (400 <= error.status < 500 and error.status not in (408, 409, 429))

@@ -235,6 +235,41 @@ def test_foreign_child_is_left_alone_until_it_goes(restricted: Kubectl) -> None:
     assert owner["uid"] == item["metadata"]["uid"]
 
 
+def test_webhook_that_does_not_answer_is_told_until_it_is_gone(restricted: Kubectl) -> None:
+    """A Service that the cluster cannot admit is the cluster's own error (500), and its answer is in the condition."""
+    name = f"absent-{restricted.namespace}.example.com"
+    restricted.apply(_absent_webhook(name, restricted.namespace))
+    try:
+        create(restricted)
+        restricted("wait", "website/kubia", "--for=condition=Degraded", f"--timeout={SOON:.0f}s", timeout=SOON + 5)
+        degraded = condition(restricted.get("website", "kubia"), "Degraded")
+        assert degraded["reason"] == "ApplyFailed"
+        assert "The Service is refused: Internal error occurred: failed calling webhook" in degraded["message"]
+        assert told(restricted, "ApplyFailed")["type"] == "Warning"
+    finally:
+        restricted("delete", "validatingwebhookconfiguration", name)
+    ready(restricted)
+
+
+def _absent_webhook(name: str, namespace: str) -> Object:
+    """Asked about Services of the namespace, at a port where nobody listens."""
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["services"]}
+    webhook = {
+        "name": name,
+        "rules": [rule],
+        "clientConfig": {"url": "https://127.0.0.1:1/"},
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+    }
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": name},
+        "webhooks": [webhook],
+    }
+
+
 def _count(client: httpx.Client, path: str, metric: str, **labels: str) -> float:
     """The sum of the metric's samples with these labels."""
     families = text_string_to_metric_families(client.get(path).raise_for_status().text)
