@@ -1,15 +1,13 @@
 """Many changes by way of two replicas, which are killed and started again at random: what is left is what was asked."""
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import httpx
 
 from tests.controlplane.kubectl import Kubectl, Object
 from tests.controlplane.process import eventually
-from tests.e2e.resilience.conftest import Replica, StartReplica
+from tests.e2e.resilience.conftest import Replica, StartReplica, registered
 from tests.e2e.websites import website
 
 SEED = 6
@@ -95,23 +93,12 @@ class Driver:
         eventually(sent, 30.0, f"{method} {path}, seed {SEED}")
 
 
-@contextmanager
-def _registered(replica: Replica, kubectl: Kubectl) -> Iterator[None]:
-    """The garbage collector finds owners by way of the aggregator."""
-    replica.server.register()
-    replica.server.wait_available()
-    try:
-        yield
-    finally:
-        kubectl("delete", "apiservice", "v1alpha1.extensions.example.com")
-
-
 def test_random_kills(start_replica: StartReplica, kubectl: Kubectl) -> None:
     """After 500 creates, changes and deletes and as many kills as there happened, both replicas list what was asked
     for; each Website has its two children, as it wants them and of its own, and nothing else is there; no child has
     seen more states than its Website."""
     one, other = start_replica("one"), start_replica("other")
-    with _registered(one, kubectl):
+    with registered(one, kubectl):
         driver = Driver((one, other), kubectl.namespace, random.Random(SEED))
         for number in range(CHANGES):
             driver.change(number)

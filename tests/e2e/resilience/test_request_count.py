@@ -6,9 +6,10 @@ import httpx
 import pytest
 
 from tests.controlplane.cluster import ControlPlane
+from tests.controlplane.kubectl import Kubectl
 from tests.controlplane.nodes import Nodes
 from tests.controlplane.process import eventually
-from tests.e2e.resilience.conftest import SOON, Replica, StartReplica
+from tests.e2e.resilience.conftest import SOON, Replica, StartReplica, registered
 from tests.e2e.websites import condition, website
 
 NUMBER = 20
@@ -24,8 +25,10 @@ def nodes(control_plane: ControlPlane) -> Iterator[Nodes]:
 
 
 @pytest.fixture
-def replica(start_replica: StartReplica) -> Replica:
-    return start_replica("one")
+def replica(start_replica: StartReplica, kubectl: Kubectl) -> Iterator[Replica]:
+    one = start_replica("one")
+    with registered(one, kubectl):
+        yield one
 
 
 def settled(client: httpx.Client, replica: Replica) -> bool:
