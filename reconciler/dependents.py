@@ -43,7 +43,7 @@ class Cluster(Protocol):
 class Outcome:
     """The child that is wanted, the one there is now ({}: none), and what was done. "taken": it is somebody else's;
     "leftover": it belongs to an earlier owner of the same name; "refused": the cluster does not accept it, and says
-    why; "failed": it could not be asked, or its refusal will pass (no answer, 408, 409, 429, 503); "contested":
+    why; "failed": it could not be asked, or its refusal will pass (no answer, 408, 409, 429, 502 and up); "contested":
     somebody else keeps changing or deleting it, so it waits; "ending": its namespace is being deleted."""
 
     wanted: Object

@@ -77,7 +77,7 @@ async def reconcile(key: str, world: World) -> float | None:
         return None
     if website["metadata"].get("deletionTimestamp"):
         return None
-    if key not in world.begun and _is_new(website, world):
+    if key not in world.begun and _is_new(key, world):
         return await _begin(key, website, world)
     async with asyncio.TaskGroup() as both:
         deployment = both.create_task(world.deployments.ensure(_wanted_deployment(website, world), website))
@@ -90,9 +90,15 @@ async def reconcile(key: str, world: World) -> float | None:
     return await _conclude(website, _with_untold(key, outcomes, world), world)
 
 
-def _is_new(website: Object, world: World) -> bool:
-    name = f"{website['metadata']['namespace']}/{child_name(website['metadata']['name'])}"
-    return name not in world.services.cache and name not in world.deployments.cache
+def _is_new(key: str, world: World) -> bool:
+    child = _child_key(key)
+    return child not in world.services.cache and child not in world.deployments.cache
+
+
+def _child_key(key: str) -> str:
+    """Of either child, from the Website's."""
+    namespace, _, name = key.partition("/")
+    return f"{namespace}/{child_name(name)}"
 
 
 async def _begin(key: str, website: Object, world: World) -> float:
@@ -184,9 +190,8 @@ def _failure(outcomes: Sequence[Outcome]) -> tuple[str, str] | None:
 
 async def _remove_leftovers(key: str, world: World) -> None:
     """What a Website has left behind that went while nobody watched; else the garbage collector is there first."""
-    namespace, _, name = key.partition("/")
     for dependents in (world.deployments, world.services):
-        child = dependents.cache.get(f"{namespace}/{child_name(name)}")
+        child = dependents.cache.get(_child_key(key))
         if child is not None and owner_key(child, KIND) == key:
             await _remove(dependents, child, world)
 
