@@ -57,13 +57,15 @@ def verdicts(website: Object, seen: Seen) -> list[Verdict]:
     if status.get("observedGeneration", 0) < deployment["metadata"]["generation"]:
         return _under_way("RolloutInProgress", "The Deployment's change has not been taken up yet.")
     up_to_date, ready = status.get("updatedReplicas", 0), status.get("readyReplicas", 0)
-    text = f"{ready} of {wanted} replicas are ready, {up_to_date} are up to date"
-    if min(up_to_date, ready) >= wanted:
-        return _complete(f"{text}.", status.get("replicas", 0) - up_to_date)
+    old = max(0, status.get("replicas", 0) - up_to_date)
+    text = f"{ready} of {wanted} replicas are ready, {up_to_date} are up to date" + (f", {old} are old" if old else "")
+    # A Deployment does not say which are ready: it may be the old ones.
+    if up_to_date >= wanted and ready - old >= wanted:
+        return _complete(f"{text}.", old)
     failure = next(filter(_is_failure, status.get("conditions") or []), None)
     if failure is not None:
         return _broken(failure["reason"], f"{text}: {failure['message']}")
-    if up_to_date >= wanted and _was_complete(website):
+    if up_to_date >= wanted and not old and _was_complete(website):
         return [
             Verdict("Ready", False, _LOST, f"{text}."),
             Verdict("Progressing", True, _LOST, "Lost replicas are being replaced."),

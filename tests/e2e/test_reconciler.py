@@ -150,16 +150,38 @@ def test_describe_shows_events(kubectl: Kubectl) -> None:
 def test_ready_when_its_pods_are(cluster: Kubectl) -> None:
     """When the Deployment's Pods become ready (here by hand: no kubelet runs), the Website becomes Ready."""
     create(cluster)
-    selector = eventually(
-        lambda: cluster.get("website", "kubia").get("status", {}).get("selector"), SOON, "status.selector"
-    )
-    pods = eventually(lambda: cluster.get("pods", "-l", selector)["items"], SOON, "a Pod is created")
-    for pod in pods:
-        _mark_ready(cluster, pod["metadata"]["name"])
-    cluster("wait", "website/kubia", "--for=condition=Ready", f"--timeout={SOON:.0f}s")
+    _come_up(cluster)
     item = cluster.get("website", "kubia")
     assert item["status"]["readyReplicas"] == 1
     assert cluster("get", "website", "kubia", "--no-headers").split()[2] == "True"
+
+
+def test_old_pods_do_not_make_a_website_ready(cluster: Kubectl) -> None:
+    """A change whose Pods do not come up is not Ready, though the old Pod serves on and is ready; when the new one is,
+    the Website is."""
+    create(cluster)
+    _come_up(cluster)
+    cluster("patch", "website", "kubia", "--type=merge", '--patch={"spec":{"branch":"dev"}}')
+
+    def both() -> Object | None:
+        item = cluster.get("website", "kubia")
+        return item if item["status"]["replicas"] == 2 else None
+
+    ready = condition(eventually(both, SOON, "an old Pod and a new one"), "Ready")
+    assert (ready["status"], ready["reason"], ready["observedGeneration"]) == ("False", "RolloutInProgress", 2)
+    _come_up(cluster)
+
+
+def _come_up(kubectl: Kubectl) -> None:
+    """The Pods that are not ready become so, and with them the Website."""
+    selector = eventually(
+        lambda: kubectl.get("website", "kubia").get("status", {}).get("selector"), SOON, "status.selector"
+    )
+    pods = eventually(lambda: kubectl.get("pods", "-l", selector)["items"], SOON, "a Pod is created")
+    for pod in pods:
+        if not condition(pod, "Ready"):
+            _mark_ready(kubectl, pod["metadata"]["name"])
+    kubectl("wait", "website/kubia", "--for=condition=Ready", f"--timeout={SOON:.0f}s")
 
 
 def _mark_ready(kubectl: Kubectl, pod: str) -> None:

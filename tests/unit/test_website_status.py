@@ -82,10 +82,26 @@ def test_lost_replicas_are_degraded(degraded: str) -> None:
 
 def test_old_replicas_are_still_going() -> None:
     """What was asked for is served; the rollout is complete when those of the earlier state have gone."""
-    found = status_of(deployment(**COMPLETE | {"replicas": 3}))
+    found = status_of(deployment(**COMPLETE | {"replicas": 3, "readyReplicas": 3}))
 
     assert states(found) == {"Ready": "True", "Progressing": "True", "Degraded": "False"}
     assert condition(found, "Progressing")["message"] == "1 old replicas are going."
+
+
+@pytest.mark.parametrize(
+    ("told", "reason", "progressing", "degraded"),
+    [(FINE, "RolloutInProgress", "True", "False"), (STUCK, "ProgressDeadlineExceeded", "False", "True")],
+)
+def test_old_replicas_do_not_stand_in_for_new_ones(told: Object, reason: str, progressing: str, degraded: str) -> None:
+    """Those that are ready may be the old ones: a rollout whose new Pods do not become ready is not Ready, also of a
+    Website that was complete before (with other flags of the server), and its failure is told."""
+    before = website()
+    before["status"] = status_of(deployment(**COMPLETE))
+    found = status_of(deployment(**COMPLETE | {"replicas": 3, "conditions": [told]}), before)
+
+    assert states(found) == {"Ready": "False", "Progressing": progressing, "Degraded": degraded}
+    assert condition(found)["reason"] == reason
+    assert condition(found)["message"].startswith("2 of 2 replicas are ready, 2 are up to date, 1 are old")
 
 
 def test_no_replicas_wanted_is_ready() -> None:
