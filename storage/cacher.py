@@ -9,7 +9,8 @@ Rules:
 4. Events reach a watch in order and once: it takes the history and joins the fan-out without an await in between.
 5. Nobody waits for a watch; one that is behind by `buffer` events when more arrive is ended (SlowWatcher).
 6. The storage may go away: watches stay open, reads that accept any state are served, and `run` goes on from where it
-   was. If that has been compacted meanwhile, it lists again, and the watches, which missed something, end (Compacted).
+   was. If that has been compacted meanwhile, or the storage comes back with an older state (a restored backup), it lists
+   again, and the watches, which missed something, end (Compacted).
 """
 
 import asyncio
@@ -207,7 +208,7 @@ class Cacher:
         listed, delay = False, 0.0
         while True:
             try:
-                if not listed:
+                if not listed or await self._has_gone_back():
                     self._replace(*await self._list_all())
                     listed = True
                 async with aclosing(self._storage.watch(self._prefix, self._revision)) as upstream:
@@ -220,6 +221,13 @@ class Cacher:
                     log.warning("the watch of %s is lost and will be tried again: %s", self._prefix, error)
             delay = min(delay * 2 or MIN_RETRY_DELAY, MAX_RETRY_DELAY)
             await asyncio.sleep(delay)
+
+    async def _has_gone_back(self) -> bool:
+        """Whether the storage is older than what has been seen of it: a watch would wait until it gets there."""
+        revision = await self._storage.current_revision()
+        if revision < self._revision:
+            log.warning("the storage has gone back from revision %d to %d", self._revision, revision)
+        return revision < self._revision
 
     async def _list_all(self) -> tuple[builtins.list[KeyValue], int]:
         """Every key, and the revision."""
@@ -236,6 +244,7 @@ class Cacher:
         self._runs = Runs(list(self._items.values()))
         self._history = History(revision)
         self._changed = revision
+        self._announced = 0
         self._move(revision)
         self._watchers.end(Compacted(revision))
 
@@ -287,10 +296,12 @@ class Cacher:
                 await asyncio.sleep(self._gather)
 
     async def _current_revision(self) -> int | StorageError:
+        seen = self._revision
         try:
-            return await self._storage.current_revision()
+            revision = await self._storage.current_revision()
         except StorageError as error:
             return error
+        return revision if revision >= seen else Unavailable("the storage has gone back, and is to be listed again")
 
     async def _request_progress(self) -> None:
         """Makes the storage report its progress while somebody waits: writes under other prefixes bring no events."""

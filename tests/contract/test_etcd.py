@@ -1,6 +1,8 @@
 """EtcdStorage against a real etcd: TLS, several endpoints, and an etcd that goes away and comes back."""
 
 import asyncio
+import contextlib
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -16,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 from storage.cacher import Cacher
 from storage.compaction import Round, compaction_round
 from storage.etcd import EtcdStorage
-from storage.interface import Compacted, Progress, Unavailable
+from storage.interface import Compacted, Page, Progress, Unavailable
 from tests.contract.certificates import Authority, Leaf
 from tests.contract.conftest import running
 from tests.contract.watching import take
@@ -271,6 +273,44 @@ async def test_cacher_through_a_restart(own_etcd: Etcd) -> None:
         assert [event.revision for event in await reader] == written
         assert len((await cacher.list("/")).items) == 3
     await storage.close()
+
+
+async def test_restored_backup(own_etcd: Etcd, tmp_path: Path) -> None:
+    """An etcd that comes back with an older state is believed: no read is answered with what has not happened, the open
+    watch is told that history is gone, and writes and watches go on from the older revision."""
+    storage = await EtcdStorage.connect([own_etcd.endpoint])
+    kept = await storage.put("/kept", b"1", 0)
+    own_etcd.kill()
+    shutil.copytree(tmp_path / "data", tmp_path / "backup")
+    await asyncio.to_thread(own_etcd.start)
+    async with running(Cacher(storage, "/")) as cacher, aclosing(cacher.watch("/", kept)) as stream:
+        lost = [await cacher.put(f"/lost-{number}", b"", 0) for number in range(5)]
+        await cacher.put("/kept", b"2", kept)
+        await take(stream, 6)
+        reader = asyncio.create_task(take(stream, 1))
+        own_etcd.kill()
+        shutil.rmtree(tmp_path / "data")
+        shutil.move(tmp_path / "backup", tmp_path / "data")
+        await asyncio.to_thread(own_etcd.start)
+        await storage.check()
+        assert [kv.value for kv in (await freshly_listed(cacher)).items] == [b"1"]
+        with pytest.raises(Compacted):
+            await reader
+        newer = await cacher.put("/new", b"", 0)
+        assert newer < lost[-1]
+        async with aclosing(cacher.watch("/", kept)) as again:
+            assert [event.key for event in await take(again, 1)] == ["/new"]
+            elsewhere = await storage.put("elsewhere", b"", 0)
+            await cacher.request_progress()
+            assert await anext(again) == Progress(elsewhere)
+    await storage.close()
+
+
+async def freshly_listed(cacher: Cacher) -> Page:
+    """A consistent list, once there is one."""
+    while True:
+        with contextlib.suppress(Unavailable):
+            return await cacher.list("/")
 
 
 async def test_two_servers_compact(own_etcd: Etcd) -> None:
