@@ -9,8 +9,9 @@ Rules:
 4. Events reach a watch in order and once: it takes the history and joins the fan-out without an await in between.
 5. Nobody waits for a watch; one that is behind by `buffer` events when more arrive is ended (SlowWatcher).
 6. The storage may go away: watches stay open, reads that accept any state are served, and `run` goes on from where it
-   was. If that has been compacted meanwhile, or the storage comes back with an older state (a restored backup), it lists
-   again, and the watches, which missed something, end (Compacted).
+   was. If that has been compacted meanwhile, or the storage comes back with an older state (a restored backup), it
+   lists again, and the watches, which missed something, end (Compacted).
+7. The history begins when the storage was listed. It is read further back when a watch wants to start there.
 """
 
 import asyncio
@@ -71,6 +72,12 @@ class Cacher:
         self._changed = 0
         """From this revision to `_revision` nothing under the prefix has changed."""
         self._history = History(0)
+        self._recalls: list[int] = []
+        """Where watches want to start that have to wait until the history goes back so far."""
+        self._recalling = asyncio.Lock()
+        """Held by whoever reads the past of the storage, for all in `_recalls`."""
+        self._gone = 0
+        """What is older is not to be had: the storage has no history of it, or memory no room."""
         self._watchers = Watchers(buffer)
         self._waiting: set[tuple[int, asyncio.Future[None]]] = set()
         """Who waits for which revision."""
@@ -119,6 +126,8 @@ class Cacher:
     async def watch(self, prefix: str, after: int, take: Take | None = None) -> AsyncGenerator[Batch | Progress]:
         if not self._revision:
             await self._be_fresh(1)
+        if after < self._history.floor:
+            await self._recall(after)
         missed = Batch(event for event in self._history.after(after) if event.key.startswith(prefix))
         watcher = self._watchers.join(prefix, missed, after, take)
         try:
@@ -202,6 +211,54 @@ class Cacher:
             await waiter[1]
         finally:
             self._waiting.discard(waiter)
+
+    async def _recall(self, after: int) -> None:
+        """Makes the history begin there, for who was watching before a start. Raises Compacted, Unavailable."""
+        self._recalls.append(after)
+        self._waits.set()
+        try:
+            async with self._recalling:
+                while self._gone <= after < self._history.floor:
+                    await self._read_past(max(min(self._recalls), self._gone))
+            if after < self._gone:
+                raise Compacted(self._gone)
+        finally:
+            self._recalls.remove(after)
+
+    async def _read_past(self, after: int) -> None:
+        """Makes the history begin there, or says in `_gone` how far back it can go. Raises Unavailable."""
+        past = History(after)
+        try:
+            async with asyncio.timeout(FRESHNESS_DEADLINE):
+                await self._read_on(past)
+            self._gone = past.floor if past.floor > after else self._gone
+        except Compacted as error:
+            self._gone = error.compacted
+        except TimeoutError:
+            self._gone = self._history.floor
+
+    async def _read_on(self, past: History) -> None:
+        """Adds what the storage has after its beginning, until it is the history."""
+        states, now = dict[str, KeyValue](), asyncio.get_running_loop().time()
+        async with aclosing(self._storage.watch(self._prefix, past.floor)) as upstream:
+            async for batch in upstream:
+                floor = self._history.floor
+                events = batch if isinstance(batch, Batch) else ()
+                past.extend([self._linked(event, states) for event in events if event.revision <= floor], now)
+                if batch.revision >= floor:
+                    past.extend(self._history.after(floor), now)
+                    self._history = past
+                    return
+
+    def _linked(self, event: Event, states: dict[str, KeyValue]) -> Event:
+        """The event with the KeyValues that others have; `states` are those of the events before it."""
+        before, key = event.previous, event.key
+        if before:
+            known = states.get(key)
+            event.previous = known if known and known.mod_revision == before.mod_revision else self._shared(before)
+        if event.kv:
+            event.kv = states[key] = self._shared(event.kv)
+        return event
 
     async def _follow(self) -> None:
         """Lists, then watches, for ever."""
@@ -307,7 +364,7 @@ class Cacher:
         """Makes the storage report its progress while somebody waits: writes under other prefixes bring no events."""
         while True:
             await self._waits.wait()
-            while self._waiting:
+            while self._waiting or self._recalls:
                 with suppress(StorageError):
                     await self._storage.request_progress()
                 await asyncio.sleep(PROGRESS_REQUEST_INTERVAL)

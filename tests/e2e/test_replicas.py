@@ -46,3 +46,17 @@ def test_only_one_of_two_writers_wins(start_server: StartServer) -> None:
             changed = item | {"spec": item["spec"] | {"branch": branch}}
             codes.append(client.put(f"{COLLECTION}/kubia", json=changed).status_code)
     assert codes == [httpx.codes.OK, httpx.codes.CONFLICT]
+
+
+def test_watches_go_on_at_a_replica_that_has_just_started(start_server: StartServer) -> None:
+    """A rolling update makes nobody list again: a watch from before the start of the replica that it comes to has every
+    event since, and no 410."""
+    one = start_server("one")
+    with one.http() as writer:
+        first = writer.post(COLLECTION, json=website("first")).json()["metadata"]["resourceVersion"]
+        for name in ("second", "third"):
+            assert writer.post(COLLECTION, json=website(name)).status_code == httpx.codes.CREATED
+        with Watch(start_server("other"), COLLECTION, resourceVersion=first) as watch:
+            for name in ("second", "third"):
+                watch.wait_for("ADDED", name, SOON)
+            assert watch.events[0]["object"]["metadata"]["name"] == "second"

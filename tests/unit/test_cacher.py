@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 
 import pytest
 
 from storage.cacher import MANY, Cacher
+from storage.history import History
 from storage.interface import Batch, Compacted, Event, KeyValue, Page, Progress, Take, Unavailable
 from storage.sqlite import SQLiteStorage
 from storage.watchers import SlowWatcher
@@ -19,6 +21,7 @@ class Upstream:
         self._storage = storage
         self.lists = 0
         self.questions = 0
+        self.watches = 0
         self.answering = asyncio.Event()
         self.answering.set()
         self.asked = asyncio.Event()
@@ -58,6 +61,7 @@ class Upstream:
 
     async def watch(self, prefix: str, after: int, take: Take | None = None) -> AsyncGenerator[Batch | Progress]:
         self._require()
+        self.watches += 1
         gone = asyncio.create_task(self._away.wait())
         try:
             async with aclosing(self._storage.watch(prefix, after)) as stream:
@@ -257,6 +261,41 @@ async def test_cancelled_reader_leaves_the_others(cacher: Cacher, upstream: Upst
     upstream.answering.set()
     await asyncio.wait(readers)
     assert [reader.cancelled() for reader in readers] == [False, True, False]
+
+
+async def test_clients_that_come_back_share_the_past(upstream: Upstream) -> None:
+    """After a start, however many watches begin in the past, it is read twice at the most, and then is in memory."""
+    revisions = [await upstream.put(f"/{number}", b"", 0) for number in range(100)]
+    async with running(Cacher(upstream, "/")) as cacher:
+        await cacher.get("/0")
+        for _ in range(2):
+            seen = await asyncio.gather(*(events(cacher, after, 1) for after in reversed(revisions[:-1])))
+            assert [found[0].revision for found in reversed(seen)] == revisions[1:]
+            assert upstream.watches == 1 + 2
+
+
+async def test_the_past_while_the_storage_is_away(upstream: Upstream) -> None:
+    """A watch from before the start is Unavailable then, and served when it is back."""
+    async with running(Cacher(upstream, "/")) as cacher:
+        revision = await cacher.put("/a", b"", 0)
+    async with running(Cacher(upstream, "/")) as cacher:
+        upstream.go_away()
+        with pytest.raises(Unavailable):
+            await events(cacher, revision - 1, 1)
+        upstream.come_back()
+        assert (await events(cacher, revision - 1, 1))[0].revision == revision
+
+
+async def test_a_past_that_is_too_large(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more than memory takes the newest is kept; who comes from before that is told so, and it is not read again."""
+    monkeypatch.setattr("storage.cacher.History", partial(History, max_events=10))
+    revisions = [await upstream.put(f"/{number}", b"", 0) for number in range(100)]
+    async with running(Cacher(upstream, "/")) as cacher:
+        for _ in range(2):
+            with pytest.raises(Compacted):
+                await events(cacher, revisions[0], 1)
+            assert upstream.watches == 1 + 1
+        assert [event.revision for event in await events(cacher, revisions[-11], 10)] == revisions[-10:]
 
 
 async def test_while_the_storage_is_away(cacher: Cacher, upstream: Upstream) -> None:

@@ -20,8 +20,8 @@ class Difference:
 
 DIFFERENCES: tuple[Difference, ...] = (
     Difference(
-        "a watch starts at any revision that the server has kept since it started; kube-apiserver's had more revisions "
-        "than these before it started",
+        "a watch starts at any revision that storage has the history of; kube-apiserver's starts at none from before "
+        "the server did, and had more revisions than these then",
         {"watches/first-revision": (0, 1)},
         always=False,
     ),

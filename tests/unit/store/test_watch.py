@@ -184,12 +184,15 @@ async def test_watch_of_an_old_revision(sqlite: SQLiteStorage) -> None:
 
 
 async def test_watch_from_before_the_cache(sqlite: SQLiteStorage) -> None:
-    """The cache remembers what happened since it started."""
-    await fill(Store(WIDGET, sqlite), "a", "b")
+    """What happened before the cache started is told as far as the storage remembers it."""
+    await fill(Store(WIDGET, sqlite), "a", "b", "c")
+    await sqlite.compact(2)
     async with running_cacher(sqlite) as cacher:
-        events = Store(WIDGET, cacher).watch("ns", WatchOptions(resource_version="1"))
-        with pytest.raises(errors.Expired, match=r"too old resource version: 1 \(3\)"):
-            await anext(events)
+        store = Store(WIDGET, cacher)
+        with pytest.raises(errors.Expired, match=r"too old resource version: 1 \(2\)"):
+            await anext(store.watch("ns", WatchOptions(resource_version="1")))
+        async with aclosing(store.watch("ns", WatchOptions(resource_version="2"))) as events:
+            assert await take(events, 2) == [("ADDED", "b", "3"), ("ADDED", "c", "4")]
 
 
 async def test_watch_with_bad_revision(store: Store) -> None:
