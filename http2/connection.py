@@ -25,8 +25,9 @@ attack."""
 REMEMBERED_RESETS = 256
 """Streams reset here on which the peer's frames may still be on their way."""
 
-_received = memoryview(bytearray(256 * 1024))
-"""What a connection has just received. All have the one buffer: it is taken before the event loop goes on."""
+_received = memoryview(bytearray(64 * 1024))
+"""What a connection has just received. All have the one buffer: it is taken before the event loop goes on. Frames may
+be of a few bytes each, and so many take milliseconds: the rest waits in TLS until others have had their turn."""
 
 
 class Connection(asyncio.BufferedProtocol):

@@ -3,19 +3,26 @@ that leave in one piece."""
 
 import asyncio
 import weakref
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from math import inf
 from typing import Any
 from urllib.parse import unquote
 
 import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from apiserver.http.asgi import Message
+from http2.hpack import FIELD_OVERHEAD
 
 MAX_HEADER_BYTES = 1 << 20
 """Go's default limit of a request's line and headers together."""
+MAX_HEADER_LIST = MAX_HEADER_BYTES + 10 * FIELD_OVERHEAD
+"""The same where each header counts FIELD_OVERHEAD more: as Go's HTTP/2, and here HTTP/1.1, too. Many short ones take
+thirty times their bytes of memory."""
+MAX_FRAMING_BYTES = 64 * 1024
+"""So much may come of a body without a byte of the body: chunk extensions, trailers. Go takes 16 and 4 KiB of them."""
 HEADER_SECONDS = 32.0
 """Time for a request's line and headers, as kube-apiserver gives."""
 MAX_UNREAD_BYTES, UNREAD_SECONDS = 256 * 1024, 5.0
@@ -118,6 +125,19 @@ class Cycle(RequestResponseCycle):
         self.on_response()
 
 
+class _Flow(FlowControl):
+    """Of a connection where requests that have come wait for others to end: then no more are read. Each may take a
+    hundred times its bytes of memory."""
+
+    def __init__(self, transport: asyncio.Transport, waiting: Collection[object]) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        if not self._waiting:
+            super().resume_reading()
+
+
 class Protocol(HttpToolsProtocol):
     """Adds the client's certificate (DER) to `scope["extensions"]["tls"]`, the Cycle as "connection" beside it, and
     limits to a request's headers.
@@ -125,18 +145,20 @@ class Protocol(HttpToolsProtocol):
     `_running`: the request that is being answered, or was last; others that have come wait in `pipeline`.
     `_head_bytes`: received so far of a request whose headers have begun and not ended, else None. `_head_timer` runs
     while such a one, or the first of a connection, is awaited. `_messages` counts requests; `_ended`: the last one has
-    been received; `_unread`: bytes of its body that came after its answer. `_idle_since`: the end of the last answer,
+    been received; `_framing`: bytes that came since the last one of its body, `_unread`: those of its body that came
+    after its answer. `_idle_since`: the end of the last answer,
     inf once data has come after it; uvicorn's timer for idle connections runs then, and may run otherwise."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.flow = _Flow(transport, self.pipeline)
         connection = transport.get_extra_info("ssl_object")
         certificate = connection.getpeercert(binary_form=True) if connection is not None else None
         self._tls: dict[str, bytes | None] = {"client_cert_der": certificate}
         self._head_bytes: int | None = None
         self._idle_since = inf
         self._running: RequestResponseCycle | None = None
-        self._messages = self._unread = 0
+        self._messages = self._unread = self._framing = 0
         self._ended = True
         self._head_timer: asyncio.TimerHandle | None = self.loop.call_later(HEADER_SECONDS, transport.close)
 
@@ -151,6 +173,9 @@ class Protocol(HttpToolsProtocol):
             # uvicorn tells only the request that came last.
             self._running.disconnected = True
             self._running.message_event.set()
+            # Those that waited for it have us.
+            self.pipeline.clear()
+            self.cycle = self._running
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
@@ -164,8 +189,14 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._head_bytes is not None:
             self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEADER_BYTES:
+            if self._head_bytes + FIELD_OVERHEAD * len(self.headers) > MAX_HEADER_LIST:
                 self._refuse_head()
+                return
+        elif not self._ended:
+            self._framing += len(data)
+            if self._framing > MAX_FRAMING_BYTES:
+                # The parser holds trailers until they end.
+                self.transport.close()
                 return
         super().data_received(data)
         if self._head_bytes is not None:
@@ -187,7 +218,7 @@ class Protocol(HttpToolsProtocol):
         super().on_message_begin()
         self._head_bytes = 0
         self._messages += 1
-        self._unread, self._ended = 0, False
+        self._unread, self._framing, self._ended = 0, 0, False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # What follows a chunked body are trailers: no headers of the request, and least of all somebody's identity.
@@ -201,10 +232,11 @@ class Protocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
+            self.flow.resume_reading()
             return
+        self.flow.resume_reading()
         self._rest()
         if not self._ended:
             self.loop.call_later(UNREAD_SECONDS, self._close_unread, self._messages)
@@ -228,6 +260,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         super().on_body(body)
+        self._framing = 0
         if self.cycle.response_complete:
             self._unread += len(body)
             if self._unread > MAX_UNREAD_BYTES:
@@ -285,9 +318,9 @@ class Protocol(HttpToolsProtocol):
         return cycle
 
 
-_READ_SIZE = 256 * 1024
-_received = memoryview(bytearray(_READ_SIZE))
-"""What a connection has just received. All have the one buffer: it is taken before the event loop goes on."""
+_received = memoryview(bytearray(16 * 1024))
+"""What a connection has just received. All have the one buffer: it is taken before the event loop goes on. A thousand
+requests may be in it; the rest waits in TLS until others have had their turn."""
 
 
 class Reader(asyncio.BufferedProtocol):

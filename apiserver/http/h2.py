@@ -10,19 +10,17 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr
 from uvicorn.server import ServerState
 
 from apiserver.http.asgi import Scope
-from apiserver.http.connection import HEADER_SECONDS, IDLE_SECONDS, MAX_HEADER_BYTES
+from apiserver.http.connection import HEADER_SECONDS, IDLE_SECONDS, MAX_HEADER_LIST
 from apiserver.http.h2_exchange import Exchange
 from http2 import connection, frames
 from http2.frames import ConnectionFailed, StreamFailed
-from http2.hpack import FIELD_OVERHEAD, Header
+from http2.hpack import Header
 
 ALPN = "h2"
 MAX_STREAMS = 100
 """Streams that a client may have open, and requests that run for it: one of a stream that it has reset does, too."""
 MAX_WAITING = 4 * MAX_STREAMS
 """Requests that wait for others, of streams that were reset, to end; a client that makes more is an attacker."""
-MAX_HEADER_LIST = MAX_HEADER_BYTES + 10 * FIELD_OVERHEAD
-"""As Go's: HTTP/1.1's limit, counted in the other unit."""
 STREAM_WINDOW = 256 * 1024
 CONNECTION_WINDOW = 1 << 20
 """Bytes of bodies that may be on their way."""

@@ -1,5 +1,6 @@
 """What HTTP/2 must not change, over real TLS, by a client that is not ours: who is believed, limits, the end."""
 
+import asyncio
 import gc
 import json
 import ssl
@@ -16,6 +17,7 @@ import pytest
 from apiserver.certificates import KeyPair, issue
 from apiserver.http import h2
 from apiserver.http.body import LIMIT
+from apiserver.http.connection import Protocol
 from http2 import frames, hpack
 from tests.api.test_trust import FORGED, UNAUTHORIZED, WIDGETS, front_proxy, running
 from tests.api.trusting import Running
@@ -183,6 +185,41 @@ def test_lost_connections_are_freed(tmp_path: Path, protocol: str) -> None:
             assert freed.wait(timeout=30)
         finally:
             gc.enable()
+
+
+@pytest.mark.parametrize("protocol", [h2.ALPN, "http/1.1"])
+def test_others_have_their_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str) -> None:
+    """Between two turns of the event loop, less than half a megabyte is taken of a client that sends as fast as it can;
+    libuv reads up to 32 times, as much as there is room for in TLS."""
+    connection, method = (h2.Connection, "bytes_received") if protocol == h2.ALPN else (Protocol, "data_received")
+    take, taken, most = getattr(connection, method), 0, 0
+
+    def counted(self: object, data: bytes) -> None:
+        nonlocal taken
+        taken += len(data)
+        take(self, data)
+
+    def turn() -> None:
+        nonlocal taken, most
+        taken, most = 0, max(taken, most)
+        asyncio.get_running_loop().call_soon(turn)
+
+    monkeypatch.setattr(connection, method, counted)
+    with running(tmp_path) as server, server.connection(protocol=protocol) as client:
+        server.server_loop(turn)
+        client.sendall(DROPS[protocol])
+        # The last of it has the server end the connection.
+        for _ in iter(lambda: client.recv(65_536), b""):
+            pass
+    assert 0 < most < 512 * 1024
+
+
+_CHUNKED = b"POST /who HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+DROPS = {
+    h2.ALPN: frames.PREFACE + frames.settings({}) + frames.window_update(0, 1) * 1_000_000 + frames.window_update(0, 0),
+    "http/1.1": _CHUNKED + b"1\r\nx\r\n" * 1_000_000 + b"0\r\n\r\n",
+}
+"""What carries as little as it can."""
 
 
 def test_shutdown(tmp_path: Path) -> None:

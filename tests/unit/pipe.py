@@ -6,12 +6,14 @@ from typing import Any
 
 
 class Pipe(asyncio.Transport):
-    """A transport that keeps what is written to it, and calls `on_write` each time."""
+    """A transport that keeps what is written to it, and calls `on_write` each time; `reading`: whether it was not told
+    to pause."""
 
     def __init__(self) -> None:
         super().__init__()
         self.written: list[bytes] = []
         self.closed = self.aborted = False
+        self.reading = True
         self.on_write: Callable[[], None] = lambda: None
 
     def write(self, data: Any) -> None:
@@ -31,7 +33,7 @@ class Pipe(asyncio.Transport):
         """Nobody is told anything by this."""
 
     def pause_reading(self) -> None:
-        """Nothing is read here."""
+        self.reading = False
 
     def resume_reading(self) -> None:
-        """As `pause_reading`."""
+        self.reading = True

@@ -11,7 +11,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from apiserver.http.asgi import Receive, Scope, Send
-from apiserver.http.connection import IDLE_SECONDS, Protocol
+from apiserver.http.connection import IDLE_SECONDS, MAX_FRAMING_BYTES, MAX_HEADER_BYTES, Protocol
 from tests.unit.pipe import Pipe
 
 START = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}
@@ -196,6 +196,118 @@ async def test_client_of_two_requests_goes() -> None:
     protocol.connection_lost(None)
     await asyncio.gather(*protocol.tasks)
     assert (begun, received) == (["/1"], ["http.request"])
+
+
+async def test_requests_that_wait() -> None:
+    """Nothing is read while requests wait for another's end, though it asks for its body: each takes a hundred times
+    its bytes of memory. The last one's body is read."""
+    reading: dict[str, bool] = {}
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        reading[scope["path"]] = pipe.reading
+        await send(START)
+        await send(body(b"ok"))
+
+    pipe, protocol = Pipe(), Protocol(Config(app, log_config=None, proxy_headers=False), ServerState(), {})
+    protocol.connection_made(pipe)
+    post = b"POST /%b HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n"
+    protocol.data_received(b"x".join([post % path for path in (b"1", b"2", b"3")]))
+    assert not pipe.reading
+    while len(reading) < 2:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    protocol.data_received(b"x")
+    while len(reading) < 3:
+        await asyncio.sleep(0)
+    assert reading == {"/1": False, "/2": False, "/3": True}
+    protocol.connection_lost(None)
+
+
+async def test_requests_that_waited_in_vain() -> None:
+    """Those that wait when their client goes are not left to the garbage collector."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        assert (await receive())["type"] == "http.request"
+        assert (await receive())["type"] == "http.disconnect"
+
+    pipe, protocol = Pipe(), Protocol(Config(app, log_config=None, proxy_headers=False), ServerState(), {})
+    protocol.connection_made(pipe)
+    gc.disable()
+    try:
+        protocol.data_received(GET * 3)
+        waiting = [weakref.ref(cycle) for cycle, _ in protocol.pipeline]
+        await asyncio.sleep(0)
+        protocol.connection_lost(None)
+        await asyncio.gather(*protocol.tasks)
+        del protocol
+        assert (len(waiting), [cycle() for cycle in waiting]) == (2, [None, None])
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("framing", [b"0\r\nx: %b", b"1; %b", b"1\r\nx\r\n1;%b"], ids=["trailers", "extension", "later"])
+async def test_framing_without_end(framing: bytes) -> None:
+    """A client that goes on and on about a body without sending any of it is cut off; the parser would hold trailers
+    whole, and copy all of them for each part."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    pipe, protocol = Pipe(), Protocol(Config(app, log_config=None, proxy_headers=False), ServerState(), {})
+    protocol.connection_made(pipe)
+    protocol.data_received(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    protocol.data_received(framing % b"x")
+    sent = 0
+    while not pipe.closed and sent < 2 * MAX_FRAMING_BYTES:
+        protocol.data_received(b"x" * 1024)
+        sent += 1024
+    assert sent <= MAX_FRAMING_BYTES + 1024
+    protocol.connection_lost(None)
+    await asyncio.gather(*protocol.tasks)
+
+
+async def test_body_in_many_chunks() -> None:
+    """However small the chunks are that it comes in, a body that comes is taken."""
+    size = 0
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal size
+        more = True
+        while more:
+            message = await receive()
+            size, more = size + len(message["body"]), message["more_body"]
+        await send(START)
+        await send(body(b"ok"))
+
+    pipe, protocol = Pipe(), Protocol(Config(app, log_config=None, proxy_headers=False), ServerState(), {})
+    protocol.connection_made(pipe)
+    protocol.data_received(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for _ in range(4):
+        protocol.data_received(b"1\r\nx\r\n" * 4096)
+    protocol.data_received(b"0\r\nt: 1\r\n\r\n")
+    await asyncio.gather(*protocol.tasks)
+    assert (size, pipe.closed) == (4 * 4096, False)
+    protocol.connection_lost(None)
+
+
+async def test_many_short_headers() -> None:
+    """Headers count more than their bytes, as in HTTP/2: each takes a hundred bytes of memory, whatever it says."""
+
+    async def answer(_: Scope, send: Send) -> None:
+        await send(START)
+        await send(body(b"ok"))
+
+    protocol, pipe = await connected(answer)
+    protocol.data_received(b"GET / HTTP/1.1\r\nHost: x\r\n")
+    sent = 0
+    while not pipe.closed and sent < MAX_HEADER_BYTES:
+        protocol.data_received(b"a:\r\n" * 4096)
+        sent += 4 * 4096
+    assert pipe.written[0].startswith(b"HTTP/1.1 431 ")
+    assert sent < MAX_HEADER_BYTES // 7
+    protocol.connection_lost(None)
 
 
 async def test_idle_connection(monkeypatch: pytest.MonkeyPatch) -> None:
