@@ -8,9 +8,9 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from urllib.parse import unquote_to_bytes
 
 from apiserver.filters.certificates import Authorities
+from apiserver.filters.identity import Headers, extra_of, text_of
 from apiserver.filters.tokens import Review, ReviewError
 from apiserver.http.asgi import Application, Message, Receive, Scope, Send
 from apiserver.http.metrics import Metrics
@@ -21,10 +21,10 @@ from apiserver.machinery.request import ANONYMOUS, User, with_group
 
 IMPERSONATE = b"impersonate-"
 
-Headers = Sequence[tuple[bytes, bytes]]
 HeaderList = list[tuple[bytes, bytes]]
 
-_REMEMBERED = 4096
+_REMEMBERED, _LONGEST_REMEMBERED = 4096, 8 * 1024
+"""Users of a front proxy, and bytes of the headers that name one: a proxy passes on what its clients add to them."""
 
 logger = logging.getLogger(__name__)
 
@@ -79,23 +79,15 @@ class FrontProxy:
             raise _Refused(checked.error)
         if self._allowed_names and checked.common_name not in self._allowed_names:
             raise _Refused(f"x509: subject with cn={checked.common_name} is not in the allowed list")
-        return self._named(tuple(headers))
+        size = sum(len(name) + len(value) for name, value in headers)
+        return self._named(tuple(headers)) if size <= _LONGEST_REMEMBERED else self._read(headers)
 
     def _read(self, headers: Headers) -> User | None:
         name = _first(headers, self._names)
         if not name:
             return None
-        groups = tuple(_text(value) for wanted in self._groups for key, value in headers if key == wanted and value)
-        return with_group(User(name, _first(headers, self._uids), groups, self._extra(headers)))
-
-    def _extra(self, headers: Headers) -> dict[str, tuple[str, ...]]:
-        extra: dict[str, tuple[str, ...]] = {}
-        for prefix in self.prefixes:
-            for name, value in headers:
-                if name.startswith(prefix):
-                    key = _text(unquote_to_bytes(name[len(prefix) :]))
-                    extra[key] = (*extra.get(key, ()), _text(value))
-        return extra
+        groups = tuple(text_of(value) for wanted in self._groups for key, value in headers if key == wanted and value)
+        return with_group(User(name, _first(headers, self._uids), groups, extra_of(headers, self.prefixes)))
 
 
 def _lower(names: Iterable[str]) -> tuple[bytes, ...]:
@@ -107,12 +99,8 @@ def _first(headers: Headers, names: Sequence[bytes]) -> str:
     for wanted in names:
         value = next((value for name, value in headers if name == wanted), b"")
         if value:
-            return _text(value)
+            return text_of(value)
     return ""
-
-
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "replace")
 
 
 def bearer_token(authorization: bytes) -> str:

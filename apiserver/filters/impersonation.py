@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
-from urllib.parse import unquote_to_bytes
 
+from apiserver.filters.identity import Headers, extra_of, text_of
 from apiserver.machinery import errors
 from apiserver.machinery.authorization import Authorizer, forbidden
 from apiserver.machinery.errors import BadRequest, Forbidden, quoted
@@ -29,24 +29,15 @@ _PRIVILEGED = "system:masters"
 _NODE_NAME, _NODE_KEYS = "authentication.kubernetes.io/node-name", "authentication.kubernetes.io/associated-node-keys"
 
 
-def wanted_user(headers: Sequence[tuple[bytes, bytes]]) -> User | None:
+def wanted_user(headers: Headers) -> User | None:
     """The user that the headers ask for, its name missing when they do not say it; None when they ask for nobody."""
-    extra: dict[str, tuple[str, ...]] = {}
-    for header, value in headers:
-        if header.startswith(_EXTRA):
-            key = _text(unquote_to_bytes(header[len(_EXTRA) :]))
-            extra[key] = (*extra.get(key, ()), _text(value))
     name, uid = ("".join(_values(headers, header)[:1]) for header in (_USER, _UID))
-    wanted = User(name, uid, tuple(_values(headers, _GROUP)), extra)
+    wanted = User(name, uid, tuple(_values(headers, _GROUP)), extra_of(headers, (_EXTRA,)))
     return None if wanted == User("") else wanted
 
 
-def _values(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> list[str]:
-    return [_text(value) for header, value in headers if header == name]
-
-
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "replace")
+def _values(headers: Headers, name: bytes) -> list[str]:
+    return [text_of(value) for header, value in headers if header == name]
 
 
 def with_groups(wanted: User) -> User:
@@ -178,9 +169,7 @@ def _key_fault(key: str) -> errors.FieldError | None:
     return None
 
 
-async def assumed(
-    authorizer: Authorizer, asking: User, headers: Sequence[tuple[bytes, bytes]], info: RequestInfo
-) -> User:
+async def assumed(authorizer: Authorizer, asking: User, headers: Headers, info: RequestInfo) -> User:
     """Whom `asking` acts as from now on. Raises BadRequest, Forbidden, AuthorizationError."""
     wanted = wanted_user(headers)
     if wanted is None:

@@ -19,7 +19,8 @@ _PRETTY_AGENTS = ("curl", "Wget", "Mozilla/5.0")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 # Go sorts by insertion up to here; its order is none that every way of sorting would find.
 _INSERTED = 12
-_LONGEST = 1024
+_LONGEST, _LOOKED_AT = 1024, 16 * 1024
+"""Characters of a header that is remembered, and of what of it counts: a client may send a megabyte of clauses."""
 
 Parameters = Mapping[str, str]
 
@@ -105,6 +106,8 @@ def _is_served_conversion(asked: tuple[str, ...]) -> bool:
 
 def _clauses(accept: str) -> list[_Clause]:
     """In the order of the header; what is no media type is left out."""
+    if len(accept) > _LOOKED_AT:
+        accept = accept[:_LOOKED_AT].rpartition(",")[0]
     found = []
     for text in accept.split(","):
         media_type, _, rest = text.strip(" ").partition(";")

@@ -236,25 +236,26 @@ class FieldError:
         return {"reason": self.reason, "message": self.body, "field": self.field}
 
 
-_GO_ESCAPES = {
-    **{ord(char): f"\\{char}" for char in '"\\'},
-    **dict(zip(range(7, 14), ("\\a", "\\b", "\\t", "\\n", "\\v", "\\f", "\\r"), strict=True)),
-}
+class _GoEscapes(dict[int, str]):
+    """For str.translate, which looks up what each character becomes: those that cost something are there."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        if char.isprintable():
+            return char
+        return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def _escaped(char: str) -> str:
-    code = ord(char)
-    if code in _GO_ESCAPES:
-        return _GO_ESCAPES[code]
-    if char.isprintable():
-        return char
-    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+_GO_ESCAPES = _GoEscapes()
+_GO_ESCAPES.update({code: _GO_ESCAPES[code] for code in range(0x100)})
+_GO_ESCAPES.update({ord(char): f"\\{char}" for char in '"\\'})
+_GO_ESCAPES.update(zip(range(7, 14), ("\\a", "\\b", "\\t", "\\n", "\\v", "\\f", "\\r"), strict=True))
 
 
 def quoted(value: Any) -> str:
     """A value as Go prints it in a field error: strings %q, numbers %v, the rest JSON."""
     if isinstance(value, str):
-        return f'"{"".join(map(_escaped, value))}"'
+        return f'"{value.translate(_GO_ESCAPES)}"'
     if isinstance(value, float):
         return go_float(value)
     return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)

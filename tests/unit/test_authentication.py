@@ -1,5 +1,6 @@
 """Who asks: each kind of credential, and what they are together."""
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,20 @@ async def test_headers_of_a_front_proxy() -> None:
     user = await authenticator(username_headers=("X-Other", "X-Remote-User")).authenticate(PROXY, headers)
     groups = ("a", "b,c", "system:authenticated")
     assert user == User("carol", "u", groups, {"example.org/scope": ("1", "2")})
+
+
+async def test_much_that_a_front_proxy_passes_on() -> None:
+    """What clients add to the headers of a front proxy (it takes out those that name users, and no other X-Remote-) is
+    not kept."""
+    subject = authenticator()
+    tracemalloc.start()
+    try:
+        for number in range(20):
+            other = (b"x-remote-other", b"%d" % number * 100_000)
+            assert (await subject.authenticate(PROXY, [*CAROL, other])).name == "carol"
+        assert tracemalloc.get_traced_memory()[0] < 500_000
+    finally:
+        tracemalloc.stop()
 
 
 async def test_any_name_of_a_front_proxy() -> None:

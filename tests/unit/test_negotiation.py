@@ -18,6 +18,16 @@ TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 KUBECTL = f"{TABLE},application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json"
 
 
+def test_long_header() -> None:
+    """Only clauses that end within the first 16 KiB count: a megabyte of them would take a second."""
+    before = "text/xyz," + "text/x," * 2337
+    assert len(before) + len(JSON) == 16 * 1024
+    assert negotiate(f"{before[2:]}{JSON},{YAML}") == Format(JSON)
+    for accept in (f"{before}{JSON}2", f"{before}text/x,{JSON}", "*/*;" + "x=y;" * 200_000):
+        with pytest.raises(NotAcceptable):
+            negotiate(accept)
+
+
 @pytest.mark.parametrize(
     ("accept", "media_type"),
     [
