@@ -10,7 +10,7 @@ from hpack import Encoder
 
 from apiserver.http import h2
 from apiserver.http.asgi import Receive, Scope, Send
-from apiserver.http.connection import HEADER_SECONDS, IDLE_SECONDS
+from apiserver.http.connection import HEADER_SECONDS, IDLE_SECONDS, MAX_HEADER_LIST
 from http2 import connection, frames, hpack
 from tests.hyper import Header, Hyper, request
 from tests.unit.wire import Wire, body, say_ok, start
@@ -564,7 +564,7 @@ async def test_headers_too_large() -> None:
     """They are 431, in Go's words, and the connection lives on; its compression is not confused."""
     wire = Wire(say_ok)
     await wire.settle()
-    large = hpack.encode([*GET, (b"a", b"x" * h2.MAX_HEADER_LIST)])
+    large = hpack.encode([*GET, (b"a", b"x" * MAX_HEADER_LIST)])
     stream = wire.client.ask(GET, end=False)
     wire.client.to_send()
     wire.say(frames.headers(stream, large, end=True))
