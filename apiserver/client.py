@@ -103,9 +103,10 @@ class Client:
     async def merge_patch(self, path: str, body: Object, **query: str) -> Object:
         return await self._call("PATCH", path, query, body, "application/merge-patch+json")
 
-    async def apply(self, path: str, body: Object, field_manager: str, force: bool = True) -> Object:
-        """Server-side apply: creates or changes the object so that the fields of `body` are as given."""
-        query = {"fieldManager": field_manager, "force": "true" if force else "false"}
+    async def apply(self, path: str, body: Object, field_manager: str) -> Object:
+        """Server-side apply: creates or changes the object so that the fields of `body` are as given, whoever has said
+        something else of them."""
+        query = {"fieldManager": field_manager, "force": "true"}
         return await self._call("PATCH", path, query, body, "application/apply-patch+yaml")
 
     async def delete(self, path: str, body: Object | None = None) -> Object:

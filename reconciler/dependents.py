@@ -2,7 +2,8 @@
 
 Rules:
 1. A child is known by its name and belongs to the owner that its controller ownerReference names by uid.
-2. What is not there is applied without force, so a namesake that somebody else has made is refused, not changed.
+2. Every apply says what it is for: nothing that is there yet, or the object of one uid. A namesake that somebody else
+   has made is refused, not changed, however old the cache is.
 3. A child of ours is applied when something that we say of it differs; what we do not speak of belongs to others.
 4. One that nobody controls and that carries our labels is adopted (as a ReplicaSet adopts Pods).
 5. Anything else of that name is left alone.
@@ -20,13 +21,15 @@ from typing import Literal, Protocol
 from apiserver.client import ClientError
 from apiserver.machinery.errors import Object
 from reconciler.informer import key_of
-from reconciler.ownership import controller_of, covers, in_step, is_controlled_by
+from reconciler.ownership import controller_of, covers, in_step
 from reconciler.ratelimit import Buckets
 
 _log = logging.getLogger(__name__)
 
 Action = Literal["unchanged", "created", "updated", "contested", "taken", "leftover", "refused", "failed", "ending"]
 
+_MISSING = {"resourceVersion": str(2**63 - 1)}
+"""No object has this version, and where none is it does not count: what carries it is created or refused."""
 POSTPONED = 5.0
 """Seconds after which a contested child may be put right again."""
 
@@ -35,7 +38,7 @@ class Cluster(Protocol):
     """What is needed of the host cluster's client."""
 
     async def get(self, path: str) -> Object: ...
-    async def apply(self, path: str, body: Object, field_manager: str, force: bool = True) -> Object: ...
+    async def apply(self, path: str, body: Object, field_manager: str) -> Object: ...
     async def delete(self, path: str, body: Object | None = None) -> Object: ...
 
 
@@ -86,20 +89,23 @@ class Dependents:
             return live, action
         if not self.repairs.allow(_generation(owner), asyncio.get_running_loop().time()):
             return live or {}, "contested"
+        done: Action = "failed"
         try:
-            return await self._put(live, desired, owner)
-        except ClientError:
-            self.repairs.give_back(_generation(owner))
-            raise
+            child, done = await self._put(live, desired, owner)
+        finally:
+            if done not in ("created", "updated"):
+                self.repairs.give_back(_generation(owner))
+        return child, done
 
     async def _put(self, live: Object | None, desired: Object, owner: Object) -> tuple[Object, Action]:
         if live is None:
-            live = await self._create(desired)
-            if is_controlled_by(live, owner) and covers(live, desired):
-                return live, "created"
+            try:
+                return await self._apply(desired, _MISSING), "created"
+            except ClientError as refusal:
+                live = await self._namesake(desired, refusal)
         action = _judge(live, desired, owner, self.manager)
         if action == "updated":
-            live = await self._apply(desired, force=True)
+            live = await self._apply(desired, {"uid": live["metadata"]["uid"]})
         return live, action
 
     async def remove(self, child: Object) -> None:
@@ -114,20 +120,18 @@ class Dependents:
             if error.status not in (404, 409):
                 raise
 
-    async def _create(self, desired: Object) -> Object:
-        """The child that was made, or the namesake that was in its place."""
+    async def _namesake(self, desired: Object, refusal: ClientError) -> Object:
+        """Who is there, if somebody is; else raises why the creation was refused."""
+        if not 400 <= refusal.status < 500 or refusal.status == 429:
+            raise refusal
         try:
-            return await self._apply(desired, force=False)
-        except ClientError as error:
-            if not 400 <= error.status < 500 or error.status == 429:
-                raise
-            try:
-                return await self.cluster.get(self._path(desired))
-            except ClientError as absent:
-                raise (error if absent.status == 404 else absent) from None
+            return await self.cluster.get(self._path(desired))
+        except ClientError as absent:
+            raise (refusal if absent.status == 404 else absent) from None
 
-    async def _apply(self, desired: Object, force: bool) -> Object:
-        live = await self.cluster.apply(self._path(desired), desired, self.manager, force)
+    async def _apply(self, desired: Object, exactly: Object) -> Object:
+        body = {**desired, "metadata": {**desired["metadata"], **exactly}}
+        live = await self.cluster.apply(self._path(desired), body, self.manager)
         self.learn(live)
         return live
 

@@ -121,6 +121,18 @@ def test_deleted_children_come_back(kubectl: Kubectl) -> None:
     eventually(again, SOON, "the Service is back")
 
 
+def test_foreign_child_that_contradicts_nothing_is_left_alone(kubectl: Kubectl) -> None:
+    """A Service without selector and type says nothing that an apply would conflict with; it is not the Website's."""
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "kubia-website"}}
+    backend = service | {"spec": {"ports": [{"name": "database", "port": 5432}]}}
+    kubectl("apply", "--server-side", "-f", "-", stdin=manifest(backend))
+    before = kubectl.get("service", "kubia-website")
+    create(kubectl)
+    degraded = eventually(lambda: condition(kubectl.get("website", "kubia"), "Degraded"), SOON, "status is written")
+    assert degraded["reason"] == "NameConflict"
+    assert kubectl.get("service", "kubia-website") == before
+
+
 def test_status_is_written(kubectl: Kubectl) -> None:
     """Status holds what was seen: generation, replicas, selector, and a Ready condition: False, no kubelet runs."""
     create(kubectl, replicas=2)

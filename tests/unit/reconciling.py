@@ -13,7 +13,6 @@ from apiserver.registry.options import WriteOptions
 from apiserver.settings import Settings
 from reconciler.dependents import Dependents
 from reconciler.events import EventType
-from reconciler.ownership import covers
 from reconciler.website.children import MANAGER, desired_deployment, desired_service, options
 from reconciler.website.loop import World
 
@@ -52,8 +51,8 @@ def condition(status: Object, kind: str = "Ready") -> Object:
 
 
 class MemoryCluster:
-    """Objects by path; an apply merges. Without force it is refused where the object says something else. `refusals`
-    are raised by writes to a path."""
+    """Objects by path; an apply merges, unless it is for another uid or version. `refusals` are raised by writes to a
+    path."""
 
     def __init__(self, **objects: Object) -> None:
         paths = {"deployment": DEPLOYMENT, "service": SERVICE}
@@ -70,15 +69,14 @@ class MemoryCluster:
             raise ClientError(404, "NotFound", "not found")
         return self.objects[path]
 
-    async def apply(self, path: str, body: Object, field_manager: str, force: bool = True) -> Object:
+    async def apply(self, path: str, body: Object, field_manager: str) -> Object:
         assert field_manager == MANAGER
         self.applied.append(path)
         if path in self.refusals:
             raise self.refusals[path]
         before = self.objects.get(path)
-        if before is not None and not force and not covers(before, body):
-            raise ClientError(409, "Conflict", "Apply failed with 1 conflict")
         live: Object = merged(before or {}, body)
+        _check(before, live)
         live["metadata"].setdefault("generation", 1)
         live["metadata"].setdefault("uid", f"uid of {path}")
         live["metadata"]["resourceVersion"] = str(len(self.applied) + 100)
@@ -95,6 +93,17 @@ class MemoryCluster:
     async def delete(self, path: str, body: Object | None = None) -> Object:
         self.deleted.append((path, body or {}))
         return self.objects.pop(path)
+
+
+def _check(before: Object | None, after: Object) -> None:
+    """As kube-apiserver: a version does not count for what is not there, a uid does."""
+    was, is_now = (before or {}).get("metadata", {}), after["metadata"]
+    if before is None and "uid" in is_now:
+        raise ClientError(409, "Conflict", "uid mismatch")
+    if before is not None and is_now.get("uid") != was.get("uid"):
+        raise ClientError(422, "Invalid", "metadata.uid: Invalid value: field is immutable")
+    if before is not None and is_now.get("resourceVersion") != was.get("resourceVersion"):
+        raise ClientError(409, "Conflict", "the object has been modified")
 
 
 class MemoryWebsites:

@@ -34,6 +34,31 @@ async def test_child_that_the_cache_has_missed_is_ours() -> None:
     assert cluster.objects[SERVICE]["spec"]["type"] == "NodePort"
 
 
+async def test_child_that_the_cache_has_missed_is_not_made_twice() -> None:
+    """Rule 2: one that is there and right is found so, not said to have been created."""
+    cluster = MemoryCluster(service=merged(service(), {"metadata": {"uid": "s1", "resourceVersion": "7"}}))
+
+    assert (await ensure(cluster)).action == "unchanged"
+
+
+@pytest.mark.parametrize("cached", [None, edited()])
+async def test_namesake_that_the_cache_has_missed_is_not_changed(cached: Object | None) -> None:
+    """Rule 2: somebody else's object that contradicts nothing, also when an old cache has a child of ours there."""
+    namesake = {"metadata": {"name": "kubia-website", "namespace": "ns", "uid": "s2", "resourceVersion": "9"}}
+    cluster = MemoryCluster(service=namesake)
+    outcome = await ensure(cluster, {KEY: cached} if cached else {})
+
+    assert outcome.action == ("refused" if cached else "taken")
+    assert cluster.objects[SERVICE] is namesake
+
+
+async def test_child_that_went_before_its_repair_is_made_as_a_new_one() -> None:
+    """Rule 2: what an old cache has is not made again by its repair; the news that it has gone leads to that."""
+    outcome = await ensure(cluster := MemoryCluster(), {KEY: edited()})
+
+    assert (outcome.action, cluster.objects) == ("failed", {})
+
+
 async def test_creation_that_is_refused() -> None:
     """Rule 2: when nobody is there the refusal itself is the answer."""
     cluster = MemoryCluster()

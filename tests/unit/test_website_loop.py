@@ -152,6 +152,7 @@ def test_child_that_is_always_deleted_comes_back_in_its_time() -> None:
         cluster, store = await made()
         seen = world(cluster, store)
         while asyncio.get_running_loop().time() < 100:
+            cluster.objects.pop(SERVICE, None)
             caches = replace(seen.services, cache={})
             wait = await reconcile("ns/kubia", replace(seen, services=caches)) or 0.0
             await asyncio.sleep(wait)
@@ -230,6 +231,19 @@ async def test_foreign_child_is_left_alone() -> None:
     del cluster.objects[DEPLOYMENT]
     assert await settled(cluster, store) is None
     assert condition(status(store), "Degraded")["status"] == "False"
+
+
+async def test_foreign_child_is_no_contest() -> None:
+    """However often it is looked at, as while the other child rolls out, nobody is said to change ours."""
+    cluster, store = await made()
+    cluster.objects[SERVICE] = {"kind": "Service", "metadata": {"name": "kubia-website", "namespace": "ns"}, "spec": {}}
+    recorder = MemoryRecorder()
+    seen = world(cluster, store, recorder=recorder)
+    for _ in range(30):
+        await reconcile("ns/kubia", seen)
+
+    assert {reason for _, reason, _ in recorder.events} == {"NameConflict"}
+    assert condition(status(store), "Degraded")["reason"] == "NameConflict"
 
 
 async def test_child_of_another_controller_is_left_alone() -> None:
@@ -479,10 +493,10 @@ class SlowCluster(MemoryCluster):
         self.begun: list[str] = []
         self.told: list[int] = []
 
-    async def apply(self, path: str, body: Object, field_manager: str, force: bool = True) -> Object:
+    async def apply(self, path: str, body: Object, field_manager: str) -> Object:
         self.begun.append(path)
         await asyncio.sleep(0.01)
-        return await super().apply(path, body, field_manager, force)
+        return await super().apply(path, body, field_manager)
 
     async def post(self, path: str, body: Object) -> Object:
         self.told.append(len(self.applied))
