@@ -86,7 +86,7 @@ def _excerpt(data: bytes) -> str:
     if not data:
         return "<empty>"
     shown = data[:_EXCERPT]
-    text = shown.decode("utf-8", "replace") if data.startswith(b"{") else shown.hex()
+    text = gojson.utf8_text(shown) if data.startswith(b"{") else shown.hex()
     return text + (" ..." if len(data) > _EXCERPT else "")
 
 
@@ -109,22 +109,28 @@ def decode_object(kind: Kind, data: bytes, content_type: str, checked: bool = Tr
     tree: Object = decoded.tree or {}
     if not tree.get("kind"):
         if checked:
-            raise unrecognized(f"{_NO_KIND} '{data.decode('utf-8', 'replace')}'")
+            raise unrecognized(f"{_NO_KIND} '{gojson.utf8_text(data)}'")
         shown = encode(decoded.tree) if input_type(content_type) == YAML else data
         said = {**tree, "kind": kind.kind, "apiVersion": tree.get("apiVersion") or kind.api_version}
-        raise unfit(said, f"{_NO_KIND} '{shown.decode('utf-8', 'replace')}'")
+        raise _unfit(kind, said, f"{_NO_KIND} '{gojson.utf8_text(shown)}'")
     if parse_group_version(tree.get("apiVersion") or "") is None:
         raise unrecognized(f"unexpected GroupVersion string: {tree['apiVersion']}")
     try:
         return coerce(kind, Decoded(tree, decoded.faults))
     except NotAnObject as error:
-        raise unfit(tree, str(error)) from error
+        raise _unfit(kind, tree, str(error)) from error
 
 
-def unfit(tree: Object, text: str) -> BadRequest:
-    """What says which kind it is, but cannot be read as that."""
-    kind, (_, version) = tree["kind"], parse_group_version(tree.get("apiVersion") or "") or ("", "")
-    if not version and tree.get("apiVersion", "") is not None:
+def _unfit(kind: Kind, tree: Object, text: str) -> BadRequest:
+    """What says which kind it is, but cannot be read as this one."""
+    _, version = parse_group_version(tree.get("apiVersion") or "") or ("", "")
+    return BadRequest(f'{tree["kind"]} in version "{version}" cannot be handled as a {kind.kind}: {text}')
+
+
+def faulty(obj: Object, text: str) -> BadRequest:
+    """What could be read, and so is known by the kind that it says it is, but not without faults."""
+    kind, (_, version) = obj["kind"], parse_group_version(obj.get("apiVersion") or "") or ("", "")
+    if not version:
         return BadRequest(errors.NO_VERSION)
     return BadRequest(f'{kind} in version "{version}" cannot be handled as a {kind}: {text}')
 

@@ -1,15 +1,18 @@
 """JSON trees as bytes, as Kubernetes writes them (wire.md 4): compact, indented or YAML."""
 
 import re
+from decimal import Decimal
 from typing import Any
 
 import orjson
 import yaml
 
+from apiserver.machinery.errors import go_float
+
 # Go's encoder writes these characters of a JSON string escaped (wire.md 0.1 item 39).
 _ESCAPES = ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026"))
 _LINE_ENDS = (("\u2028".encode(), b"\\u2028"), ("\u2029".encode(), b"\\u2029"))
-_STRING_TAG = "tag:yaml.org,2002:str"
+_STRING_TAG, _FLOAT_TAG = "tag:yaml.org,2002:str", "tag:yaml.org,2002:float"
 _LINE = 80
 # Truth values, numbers and dates that PyYAML reads as strings, other readers do not; Go's writer quotes them.
 _AMBIGUOUS = re.compile(
@@ -17,8 +20,16 @@ _AMBIGUOUS = re.compile(
 )
 
 
-def escape_html(data: bytes) -> bytes:
-    """JSON as Go writes it; the same bytes where nothing is to be escaped."""
+# A float of orjson's with an exponent where Go's encoder writes none: it does from 1e21 on, and below 1e-6.
+_EXPONENT = rb"[0-9]e(?:-6|\+1[6-9]|\+20)(?![0-9])"
+_EXPONENTS = re.compile(_EXPONENT)
+_STRINGS_AND_FLOATS = re.compile(rb'"(?:[^"\\]|\\.)*"|-?(?:[0-9]\.)?[0-9]*' + _EXPONENT)
+
+
+def go_json(data: bytes) -> bytes:
+    """orjson's JSON as Go writes it; most often the same bytes."""
+    if (b"e-6" in data or b"e+" in data) and _EXPONENTS.search(data):
+        data = _STRINGS_AND_FLOATS.sub(_written_out, data)
     # To look for a single byte, or for one that is not ASCII, costs next to nothing.
     for raw, escaped in _ESCAPES if data.isascii() else (*_ESCAPES, *_LINE_ENDS):
         if raw in data:
@@ -26,19 +37,24 @@ def escape_html(data: bytes) -> bytes:
     return data
 
 
+def _written_out(found: re.Match[bytes]) -> bytes:
+    token = found[0]
+    return token if token.startswith(b'"') else format(Decimal(token.decode()), "f").encode()
+
+
 def encode(value: Any) -> bytes:
     """Compact JSON, keys sorted as a custom resource's are, no newline."""
-    return escape_html(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+    return go_json(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
 
 
 def encode_ordered(value: Any) -> bytes:
     """Compact JSON in the order that the caller built (Status, discovery: Go structs), no newline."""
-    return escape_html(orjson.dumps(value))
+    return go_json(orjson.dumps(value))
 
 
 def indent(data: bytes) -> bytes:
     """JSON bytes again, two spaces a level, no newline at the end."""
-    return escape_html(orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2))
+    return go_json(orjson.dumps(orjson.loads(data), option=orjson.OPT_INDENT_2))
 
 
 class _Dumper(yaml.CSafeDumper):
@@ -54,7 +70,14 @@ def _represent_str(dumper: yaml.CSafeDumper, value: str) -> yaml.ScalarNode:
     return dumper.represent_scalar(_STRING_TAG, value, style=style)
 
 
+def _represent_float(dumper: yaml.CSafeDumper, value: float) -> yaml.ScalarNode:
+    return dumper.represent_scalar(_FLOAT_TAG, go_float(value))
+
+
 _Dumper.add_representer(str, _represent_str)
+_Dumper.add_representer(float, _represent_float)
+# For PyYAML a float with an exponent has a point, too.
+_Dumper.add_implicit_resolver(_FLOAT_TAG, re.compile(r"-?[0-9]+e[-+][0-9]+\Z"), list("-0123456789"))
 
 
 def to_yaml(data: bytes) -> bytes:

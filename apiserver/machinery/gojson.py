@@ -4,6 +4,7 @@ Decoding is orjson's as long as it succeeds. Only what it refuses is looked at b
 or because Go is the more lenient one (bytes that are no UTF-8 and lone surrogates become U+FFFD).
 """
 
+import codecs
 import json
 import math
 import re
@@ -37,6 +38,19 @@ class GoJSONError(ValueError):
     """A document that Go could not decode, in Go's words."""
 
 
+def _replaced(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)  # noqa: S101 - nothing is encoded with this
+    return "\ufffd", error.start + 1
+
+
+codecs.register_error("replace-bytes", _replaced)
+
+
+def utf8_text(data: bytes) -> str:
+    """UTF-8 as Go reads it: each byte that is none, and not each attempt at a character, becomes U+FFFD."""
+    return data.decode("utf-8", "replace-bytes")
+
+
 def decode(data: bytes) -> Any:
     """The value of a JSON document; of repeated keys the last one counts. Raises GoJSONError."""
     try:
@@ -66,7 +80,7 @@ def decode_with_duplicates(data: bytes) -> tuple[Any, list[str]]:
     # A dropped member takes at least its own colon along; escaped colons could hide that.
     if data.count(b":") == written.count(b":") and not _ESCAPED_COLON.search(data):
         return value, []
-    pairs = json.loads(data.decode("utf-8", "replace"), object_pairs_hook=_Pairs, parse_int=_parse_int)
+    pairs = json.loads(utf8_text(data), object_pairs_hook=_Pairs, parse_int=_parse_int)
     paths = dict.fromkeys(_duplicates(pairs, ""))
     return value, list(paths)[:MAX_DUPLICATES]
 
@@ -96,9 +110,9 @@ def _duplicates(value: Any, path: str) -> Iterator[str]:
 
 def _decode_leniently(data: bytes) -> Any:
     """A syntactically correct document that orjson refused."""
-    tree = json.loads(data.decode("utf-8", "replace"), parse_float=_parse_float, parse_int=_parse_int)
-    text = json.dumps(tree, ensure_ascii=False)
-    return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    tree = json.loads(utf8_text(data), parse_float=_parse_float, parse_int=_parse_int)
+    written = json.dumps(tree, ensure_ascii=False)
+    return json.loads(written.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
 def _parse_float(text: str) -> float:

@@ -3,8 +3,6 @@
 import re
 from calendar import monthrange
 
-from apiserver.machinery.errors import quoted
-
 _LAYOUT = "2006-01-02T15:04:05Z07:00"
 _IS_USUAL = re.compile(
     r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ", re.ASCII
@@ -28,10 +26,21 @@ def time_fault(text: str) -> str:
         rest = _parse(text)
     except _Fault as fault:
         if fault.out_of_range:
-            return f"parsing time {quoted(text)}: {fault.out_of_range} out of range"
-        expected = f"cannot parse {quoted(fault.rest)} as {quoted(fault.element)}"
-        return f"parsing time {quoted(text)} as {quoted(_LAYOUT)}: {expected}"
-    return f"parsing time {quoted(text)}: extra text: {quoted(rest)}" if rest else ""
+            return f"parsing time {_quoted(text)}: {fault.out_of_range} out of range"
+        expected = f"cannot parse {_quoted(fault.rest)} as {_quoted(fault.element)}"
+        return f"parsing time {_quoted(text)} as {_quoted(_LAYOUT)}: {expected}"
+    return f"parsing time {_quoted(text)}: extra text: {_quoted(rest)}" if rest else ""
+
+
+def _quoted(text: str) -> str:
+    """As Go's package time quotes, which knows bytes."""
+    return '"' + "".join(map(_escaped, text)) + '"'
+
+
+def _escaped(char: str) -> str:
+    if char < " " or char > "\x7f":
+        return "".join(f"\\x{byte:02x}" for byte in char.encode())
+    return f"\\{char}" if char in '"\\' else char
 
 
 def _parse(text: str) -> str:

@@ -10,6 +10,7 @@ import orjson
 import yaml
 
 from apiserver.machinery.gofmt import go_syntax
+from apiserver.machinery.gojson import utf8_text
 
 EXPANDED_LIMIT = 10 * 1024 * 1024
 """Characters of a document with its aliases written out."""
@@ -81,7 +82,7 @@ def _construct_float(loader: _Loader, node: yaml.ScalarNode) -> int | float | st
 
 def _construct_binary(loader: _Loader, node: yaml.ScalarNode) -> str:
     try:
-        return b64decode(str(loader.construct_scalar(node)), validate=True).decode("utf-8", "replace")
+        return utf8_text(b64decode(str(loader.construct_scalar(node)), validate=True))
     except Base64Error as error:
         raise YAMLError("yaml: !!binary value contains invalid base64 data") from error
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from apiserver.machinery import errors
 from apiserver.machinery.errors import BadRequest, FieldError, Invalid, Object, Resource
+from apiserver.machinery.gojson import utf8_text
 from apiserver.machinery.remember import remembered
 from apiserver.machinery.request import Query, first, truthy
 from apiserver.machinery.strategy import DeleteOptions
@@ -66,7 +67,7 @@ def _check_dry_run(query: Query) -> list[FieldError]:
 def manager_of(user_agent: str) -> str:
     """A request without fieldManager is its program's: the user agent, which came as bytes in Latin-1's letters, up to
     the first slash."""
-    text = user_agent.partition("/")[0].encode("latin-1").decode("utf-8", "replace")
+    text = utf8_text(user_agent.partition("/")[0].encode("latin-1"))
     return "".join(filter(str.isprintable, text)).encode()[:MANAGER_LIMIT].decode("utf-8", "ignore") or "unknown"
 
 
@@ -151,7 +152,7 @@ def delete_options(query: Query, body: Object | None) -> DeleteOptions:
         found.append(errors.invalid("propagationPolicy", policy, text))
     if policy not in (None, *_POLICIES):
         found.append(errors.not_supported("propagationPolicy", policy, (*_POLICIES, "nil")))
-    dry_run = options.get("dryRun") or []
+    dry_run = [value or "" for value in options.get("dryRun") or []]
     found += _check_dry_run({"dryRun": dry_run})
     _refuse("DeleteOptions", found)
     conditions = options.get("preconditions") or {}

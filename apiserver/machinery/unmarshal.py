@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from apiserver.machinery.encoding import encode
 from apiserver.machinery.errors import Object
 from apiserver.machinery.gojson import type_name
 from apiserver.machinery.gotime import time_fault
@@ -91,7 +92,7 @@ def _wrong_type(schema: Object, struct: str, path: str, go_type: str) -> Fault:
 
     def fault(value: Any) -> str:
         is_number = type(value) in (int, float) and schema["type"] == "integer"
-        shown = f"number {value}" if is_number else type_name(value)
+        shown = f"number {encode(value).decode()}" if is_number else type_name(value)
         return f"json: cannot unmarshal {shown} into Go {where} of type {go_type}"
 
     return fault

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import orjson
 
-from apiserver.machinery.encoding import encode, escape_html
+from apiserver.machinery.encoding import encode, go_json
 from apiserver.machinery.errors import Object
 
 _NOT_STORED = ("resourceVersion", "selfLink")
@@ -57,7 +57,7 @@ def laid_out(stored: bytes) -> tuple[bytes, Layout]:
     after = _members({k: v for k, v in meta.items() if k > "resourceVersion"})
     head = b'{%b"metadata":' % _followed(opening)
     value = b"{%b%b}" % (_followed(before) if after else before, after)
-    data = escape_html(stored)
+    data = go_json(stored)
     if not data.startswith(head + value):
         # Somebody else has written it.
         data = exact(encode(tree))

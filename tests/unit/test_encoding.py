@@ -49,6 +49,24 @@ def test_large_integers() -> None:
     assert indent(b"9223372036854775807") == b"9223372036854775807"
 
 
+def test_floats() -> None:
+    """Without an exponent from 1e-6 on and below 1e21 (encoding/json); what looks like one in a text stays."""
+    written = b"[0.000001,-0.0000015,1e-7,0.00001,10000000000000000,-125000000000000000,100000000000000000000,1e+21]"
+    value = [1e-6, -1.5e-6, 1e-7, 1e-5, 1e16, -1.25e17, 1e20, 1e21]
+
+    assert encode(value) == encode_ordered(value) == written
+    assert indent(encode({"1e-6": 1e-6, "n": 'a "2e+17'})) == b'{\n  "1e-6": 0.000001,\n  "n": "a \\"2e+17"\n}'
+    assert encode(['1e-6 \\" 1e+16', 1.2e160, 1.1e-60]) == b'["1e-6 \\\\\\" 1e+16",1.2e+160,1.1e-60]'
+
+
+def test_floats_in_yaml() -> None:
+    """With an exponent below 1e-4 and from 1e6 on, as recorded."""
+    document = b'[1000000.5,0.000001,1e+22,18446744073709552000,10000000000000000000,123456.789,"1e+22"]'
+    listed = ("1.0000005e+06", "1e-06", "1e+22", "1.8446744073709552e+19", "10000000000000000000", "123456.789")
+
+    assert to_yaml(document).decode() == "".join(f"- {each}\n" for each in (*listed, '"1e+22"'))
+
+
 def test_yaml_of_an_object() -> None:
     """The recorded document: sorted keys, lists not indented, what reads as another type in double quotes."""
     document = (

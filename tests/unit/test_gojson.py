@@ -59,6 +59,8 @@ def test_errors_are_worded_as_go_words_them(document: bytes, text: str) -> None:
     [
         (b' {"a": [1, -0.5, true, null, "x"]} ', {"a": [1, -0.5, True, None, "x"]}),
         (b'"\xff"', "\ufffd"),
+        (b'"\xf0\x90\x80"', "\ufffd\ufffd\ufffd"),
+        (b'"\xe2\x82\xe2\x82\xac"', "\ufffd\ufffd\u20ac"),
         (b'["\\ud800", 12, 1.5]', ["\ufffd", 12, 1.5]),
         (b'["\xff", 123456789012345678901234567890]', ["\ufffd", 1.2345678901234568e29]),
         (b'{"a":1,"a":2}', {"a": 2}),
