@@ -1,6 +1,6 @@
 """What patches of an object and of its Scale have in common: texts of refusal, configurations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from apiserver.endpoints.exchange import Exchange, off_loop
@@ -22,19 +22,23 @@ def refusal(document: Any, as_bytes: Callable[[Any], bytes] = encode) -> codec.R
     return refuse
 
 
-async def configuration(exchange: Exchange, body: bytes, options: WriteQuery) -> Object:
-    """The body of an apply. Raises BadRequest."""
+async def configuration(body: bytes) -> tuple[Object, list[str]]:
+    """The body of an apply, and which keys are repeated in it. Raises BadRequest."""
     try:
         config, repeated = await off_loop(parse_yaml, body)
     except YAMLError as error:
         raise BadRequest(f"error decoding YAML: error converting YAML to JSON: {error}") from error
+    if not isinstance(config, dict | None):
+        text = "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal"
+        into = "into Go value of type map[string]interface {}"
+        raise BadRequest(f"error decoding YAML: {text} {gojson.type_name(config)} {into}")
+    return config or {}, repeated
+
+
+def check_repeated(exchange: Exchange, repeated: Sequence[str], options: WriteQuery) -> None:
+    """Once the configuration could be applied: a conflict or a wrong type is told before. Raises BadRequest."""
     if repeated and options.field_validation == "Strict":
         lines = "\n  ".join(["error converting YAML to JSON: yaml: unmarshal errors:", *repeated])
         raise BadRequest(f"error strict decoding YAML: {lines}")
     if options.field_validation != "Ignore":
         exchange.warn(*repeated)
-    if not isinstance(config, dict | None):
-        text = "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal"
-        into = "into Go value of type map[string]interface {}"
-        raise BadRequest(f"error decoding YAML: {text} {gojson.type_name(config)} {into}")
-    return config or {}

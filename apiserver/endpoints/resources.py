@@ -176,8 +176,10 @@ def _coerced(store: Store, exchange: Exchange, document: Any, faults: list[str],
 async def _apply(store: Store, exchange: Exchange, body: bytes, options: WriteQuery) -> tuple[Item, Object | None]:
     """`Store.apply`."""
     info = exchange.info
-    config = await patching.configuration(exchange, body, options)
-    return await store.apply(info.namespace, info.name, config, _to_store(exchange, options), info.subresource)
+    config, repeated = await patching.configuration(body)
+    check = partial(patching.check_repeated, exchange, repeated, options)
+    written = replace(_to_store(exchange, options), check_applied=check)
+    return await store.apply(info.namespace, info.name, config, written, info.subresource)
 
 
 async def delete(store: Store, exchange: Exchange) -> None:
@@ -240,7 +242,7 @@ async def _object(store: Store, exchange: Exchange, data: bytes, options: WriteQ
     decode = partial(codec.decode_object, store.kind, content_type=content_type, checked=options.checked)
     decoded = await off_loop(decode, data)
     obj: Object = decoded.tree
-    exchange.warn(*codec.check_faults(decoded.faults, options.field_validation, partial(codec.unfit, obj)))
+    exchange.warn(*codec.check_faults(decoded.faults, options.field_validation, partial(codec.faulty, obj)))
     codec.check_version(store.kind, obj)
     return obj
 

@@ -129,17 +129,18 @@ async def patch_(store: Store, exchange: Exchange) -> None:
     query = write_query(info.query, "PatchOptions", exchange.header(b"user-agent"), apply=media_type == APPLY)
     options = WriteOptions(query.field_manager, query.dry_run)
     if media_type == APPLY:
-        config = await patching.configuration(exchange, body, query)
-        change = partial(_applied, store, exchange, config, options, query.force)
+        config, repeated = await patching.configuration(body)
+        check = partial(patching.check_repeated, exchange, repeated, query)
+        options = replace(options, force=query.force, check_applied=check)
+        change = partial(_applied, store, exchange, config, options)
     else:
         change = partial(_patched, store, exchange, media_type, body, options, query)
     await _reply(store, exchange, await store.update(info.namespace, info.name, change, options, "scale"))
 
 
-def _applied(
-    store: Store, exchange: Exchange, config: Object, options: WriteOptions, force: bool, live: Object
-) -> Object:
-    made = scale.applied(store.kind, live, config, store.write(options, "scale"), force=force)
+def _applied(store: Store, exchange: Exchange, config: Object, options: WriteOptions, live: Object) -> Object:
+    made = scale.applied(store.kind, live, config, store.write(options, "scale"), force=options.force)
+    options.check_applied()
     _check_identity(store, exchange, made)
     return made
 

@@ -212,5 +212,14 @@ def element_text(element: str) -> str:
         return f".{rest}"
     if sort == "k":
         keys = decode(rest.encode())
-        return "[" + ",".join(f"{name}={quoted(value)}" for name, value in sorted(keys.items())) + "]"
-    return f"[={quoted(decode(rest.encode()))}]" if sort == "v" else f"[{rest}]"
+        return "[" + ",".join(f"{name}={_value_text(value)}" for name, value in sorted(keys.items())) + "]"
+    return f"[={_value_text(decode(rest.encode()))}]" if sort == "v" else f"[{rest}]"
+
+
+def _value_text(value: Any) -> str:
+    """structured-merge-diff's `value.ToString`, which has no brackets for an object."""
+    if isinstance(value, dict):
+        return "".join(f"{name}={_value_text(member)}" for name, member in sorted(value.items()))
+    if isinstance(value, list):
+        return f"[{','.join(map(_value_text, value))}]"
+    return quoted(float(value) if type(value) is int and value >= 2**63 else value)

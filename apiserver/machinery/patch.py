@@ -271,9 +271,10 @@ def patch_faults(media_type: str, body: bytes) -> list[str]:
         tree, repeated = decode_with_duplicates(body)
     except GoJSONError:
         return []
-    faults = [f'duplicate field "{path}"' for path in repeated]
     if media_type != JSON_PATCH or not isinstance(tree, list):
-        return faults
+        return [f'duplicate field "{path}"' for path in repeated]
+    # Go does not look into members that an operation does not have.
+    faults = [f'duplicate field "{path}"' for path in repeated if _KNOWN_MEMBER.match(path)]
     for index, operation in enumerate(tree):
         unknown = operation.keys() - _OPERATION_FIELDS if isinstance(operation, dict) else ()
         faults += [f'unknown field "[{index}].{key}"' for key in sorted(unknown)]
@@ -281,3 +282,4 @@ def patch_faults(media_type: str, body: bytes) -> list[str]:
 
 
 _OPERATION_FIELDS = frozenset(("op", "path", "from", "value"))
+_KNOWN_MEMBER = re.compile(r"\[\d+\]\.(op|path|from|value)(?![^.[])", re.ASCII)

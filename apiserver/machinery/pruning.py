@@ -10,7 +10,7 @@ from types import NoneType
 from typing import Any
 
 from apiserver.machinery.errors import Object
-from apiserver.machinery.schema import MAX_EXACT, PRESERVE, TYPES, once_a_schema
+from apiserver.machinery.schema import INT_OR_STRING, MAX_EXACT, PRESERVE, TYPES, once_a_schema
 from apiserver.machinery.sharing import ABSENT, with_member
 
 Prune = Callable[[Any, list[str], str], Any]
@@ -61,11 +61,18 @@ def _prunes(schema: Object) -> Prunes:
     made: dict[type, Prune] = {int: _float_beyond_64_bits}
     if schema.get("type", "number") in ("integer", "number"):
         # A float that is not exact any more is no integer for kube-apiserver's validation.
-        limit = MAX_EXACT if schema.get("type") == "integer" else _MAX_WHOLE
+        limit = MAX_EXACT if schema.get("type") == "integer" or schema.get(INT_OR_STRING) else _MAX_WHOLE
         made[float] = lambda value, *_: _integer(value, limit)
     made[dict] = _prune_of_object(schema)
-    made[list] = _prune_of_list(_prunes(schema["items"]) if schema.get("items") is not None else _FREE)
+    made[list] = _prune_of_list(_item_prunes(schema))
     return made
+
+
+def _item_prunes(schema: Object) -> Prunes:
+    if schema.get("items") is not None:
+        return _prunes(schema["items"])
+    # A list where none belongs: objects in it have no fields that are known.
+    return _FREE if schema.get(PRESERVE) else _EMPTY
 
 
 def _prune_of_object(schema: Object) -> Prune:
@@ -121,6 +128,8 @@ _UNKNOWN: Prunes = dict.fromkeys(TYPES, _unknown)
 _FREE: dict[type, Prune] = {int: _float_beyond_64_bits, float: lambda value, *_: _integer(value, _MAX_WHOLE)}
 """Of what no schema describes."""
 _FREE |= {dict: _prune_of_members({}, _FREE), list: _prune_of_list(_FREE)}
+_EMPTY: dict[type, Prune] = {**_FREE, dict: _prune_of_members({}, _UNKNOWN)}
+_EMPTY[list] = _prune_of_list(_EMPTY)
 
 
 @once_a_schema

@@ -9,12 +9,14 @@ from apiserver.registry.item import Chunk, Item
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """`field_manager` is never empty on a request; `authorize_create` is asked when an apply turns into a create."""
+    """`field_manager` is never empty on a request. Of an apply: `check_applied` may still refuse what could be applied,
+    `authorize_create` is asked when it turns into a create."""
 
     field_manager: str = "unknown"
     dry_run: bool = False
     force: bool = False
     authorize_create: Callable[[], Awaitable[None]] | None = None
+    check_applied: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)

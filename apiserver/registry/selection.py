@@ -1,7 +1,7 @@
 """Which part of a kind's objects a read is about: selectors, revision and page (wire.md 3.12)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from apiserver.machinery import continuation, errors, names
 from apiserver.machinery.errors import APIError, Object
@@ -75,13 +75,22 @@ class Position:
     limit: int = 0
 
 
+def as_page(options: ListOptions) -> ListOptions:
+    """What a deletion of many reads: kube-apiserver reads pages of 10,000, and so exactly a revision that is named."""
+    if _is_single(options) or options.limit or options.resource_version_match or options.resource_version in ("", "0"):
+        return options
+    return replace(options, resource_version_match="Exact")
+
+
+def _is_single(options: ListOptions) -> bool:
+    """Within a namespace there may be one object at the most."""
+    return bool(options.field_selector and options.field_selector.exact("metadata.name")) and not options.continue_
+
+
 def position(options: ListOptions, across_namespaces: bool = False) -> Position:
     """Raises BadRequest for a bad token or resourceVersion."""
-    limit = max(options.limit, 0)
-    fields = options.field_selector
-    if fields and fields.exact("metadata.name") and not (options.continue_ or across_namespaces):
-        # The one object there may be is no page.
-        limit = 0
+    # The one object there may be is no page.
+    limit = 0 if _is_single(options) and not across_namespaces else max(options.limit, 0)
     if options.continue_:
         token = continuation.decode_continue(options.continue_)
         if options.resource_version not in ("", "0"):

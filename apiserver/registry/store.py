@@ -24,6 +24,7 @@ from apiserver.registry.item import Chunk, Item, Matches, WatchBatch, WatchEvent
 from apiserver.registry.listing import chunks_of, read_page
 from apiserver.registry.options import ItemList, ListOptions, WatchOptions, WriteOptions
 from apiserver.registry.selection import (
+    as_page,
     check_name,
     check_unversioned,
     matcher,
@@ -231,6 +232,7 @@ class Store:
             write=self.write(options, subresource),
             force=options.force,
         )
+        options.check_applied()
         meta = codec.coerced_meta(applied["metadata"], [])
         new: Object = defaulted({**applied, "metadata": meta}, self.kind.schema)
         uid = meta.get("uid")
@@ -267,14 +269,10 @@ class Store:
             await self._remove(kv, new, options.dry_run)
             return Item(at_revision(new, kv.mod_revision))
         stored = to_stored(new)
-        if stored == kv.value:
+        if options.dry_run or stored == kv.value:
             if not fresh:
                 raise _Unchanged
-            return item_of(kv)
-        if options.dry_run:
-            if not fresh:
-                raise _Unchanged
-            return Item(at_revision(new, kv.mod_revision))
+            return Item(at_revision(new, kv.mod_revision)) if options.dry_run else item_of(kv)
         revision = await self._storage.put(kv.key, stored, kv.mod_revision)
         return Item(as_stored(new, revision))
 
@@ -338,7 +336,7 @@ class Store:
         self, namespace: str, listed: ListOptions = ListOptions(), options: DeleteOptions = DeleteOptions()
     ) -> ItemList:
         """Deletes what the list finds, one by one; returns the items as they were listed."""
-        found = await self.list(namespace, listed)
+        found = await self.list(namespace, as_page(listed))
         for item in found.items:
             try:
                 await self.delete(item.meta.get("namespace", ""), item.meta["name"], options)

@@ -242,12 +242,16 @@ def test_unchecked_merge_patch() -> None:
 
 
 def test_patch_faults() -> None:
-    """Repeated members are faults, of a JSON patch's operations unknown ones too."""
+    """Repeated members are faults, of a JSON patch's operations unknown ones too, into which nobody looks."""
     assert patch_faults(MERGE_PATCH, b'{"a":{"b":1,"b":2},"op":3}') == ['duplicate field "a.b"']
     assert patch_faults(JSON_PATCH, b'[{"op":"add","op":"add","path":"/a","z":1,"y":1}]') == [
         'json patch duplicate field "[0].op"',
         'json patch unknown field "[0].y"',
         'json patch unknown field "[0].z"',
+    ]
+    assert patch_faults(JSON_PATCH, b'[{"ops":{"a":1,"a":2},"ops":1,"value":{"a":1,"a":2}}]') == [
+        'json patch duplicate field "[0].value.a"',
+        'json patch unknown field "[0].ops"',
     ]
     assert patch_faults(JSON_PATCH, b"[") == patch_faults(JSON_PATCH, b"{}") == []
 

@@ -265,6 +265,13 @@ def test_prune_keeps_nulls_in_lists() -> None:
     assert pruned({"tags": ["a", None]})[0] == {"tags": ["a", None]}
 
 
+def test_prune_of_a_list_where_none_belongs() -> None:
+    """Nothing is known of objects in it; the list itself is for validation to refuse."""
+    found = pruned({"i64": [{"a": 1}, [{"b": None}], 1.0, None], "free": [{"a": 1}]})
+
+    assert found == ({"i64": [{}, [{}], 1, None], "free": [{"a": 1}]}, ["spec.i64[0].a", "spec.i64[1][0].b"])
+
+
 @pytest.mark.parametrize(("sent", "kept"), [(1.0, 1), (1e3, 1000), (1.5, 1.5), (-2.0, -2), (True, True)])
 def test_whole_numbers(sent: float, kept: float) -> None:
     """JSON knows no integers: 1.0 is one."""

@@ -3,6 +3,8 @@
 from tests.e2e.conformance.steps import APPLY, READY, Cases, Step, apply, create, merge, read, site
 from tests.e2e.websites import REPO
 
+_IDENTITY = '"apiVersion":"{GROUP}/v1alpha1","kind":"Website","metadata":{"name":"a"}'
+
 CASES: Cases = {
     "plain": (
         apply({"gitRepo": REPO, "branch": "b"}),
@@ -42,6 +44,33 @@ CASES: Cases = {
         Step("PATCH", "/a", site(uid="x"), {"fieldManager": "x"}, APPLY),
         apply({"gitRepo": REPO}, dryRun="All"),
         read(),
+    ),
+    "repeated": (
+        create(query={"fieldManager": "creator"}),
+        *(
+            Step("PATCH", "/a", raw=f"{{{_IDENTITY},{members}}}", query={"fieldManager": "m", **query}, headers=APPLY)
+            for members in (
+                '"spec":{"branch":"a","branch":"b"}',
+                '"spec":{"branch":"c","branch":"d","gitRepo":"https://other"}',
+                '"spec":{"branch":"c","branch":"d","gitRepo":5}',
+                '"spec":{"branch":"c","branch":"d","replicas":-1}',
+            )
+            for query in ({"fieldValidation": "Strict"}, {"force": "true", "fieldValidation": "Strict"}, {})
+        ),
+        Step(
+            "PATCH",
+            "/a/scale",
+            raw='{apiVersion: autoscaling/v1, kind: Scale, metadata: {name: a, name: a}, spec: {replicas: "x"}}',
+            query={"fieldManager": "m", "fieldValidation": "Strict"},
+            headers=APPLY,
+        ),
+    ),
+    "odd-keys": (
+        apply({"gitRepo": REPO}),
+        *(
+            apply({}, "m", "/a/status", {"conditions": [{**READY, "type": key}]})
+            for key in ({"a": 1}, {"b": None}, [{"a": 1}, "x"], 9.3e18, 1.5, True, None)
+        ),
     ),
     "status": (
         apply({"gitRepo": REPO}),

@@ -129,6 +129,20 @@ CASES: Cases = {
         Step("PATCH", "/a", {"apiVersion": "x/v1", "kind": "X"}, headers=MERGE),
     ),
     "unknown-and-repeated": tuple(step for members in FAULTY for step in thrice(f"{{{IDENTITY},{members}}}")),
+    "faults-of-others": tuple(
+        step
+        for version in ("", *(f'"apiVersion":{each},' for each in ('"{GROUP}/v1alpha1"', '"v1"', '""', "null")))
+        for step in thrice(f'{{{version}"kind":"Other","metadata":{{"name":5}}}}')
+    ),
+    "lists-for-others": tuple(
+        step
+        for spec in ('"branch":[{"a":1},[{"b":2}],null]', '"replicas":[{"a":{"b":1}}]')
+        for step in thrice(f'{{{IDENTITY},"metadata":{{"name":"a"}},"spec":{{"gitRepo":"https://x",{spec}}}}}')
+    ),
+    "numbers-of-metadata": tuple(
+        posted(f'{{{IDENTITY},"metadata":{{"name":"a","generation":{number}}},{SPEC}}}')
+        for number in ("1e19", "1.5e20", "1e21", "1.5", "0.000001", "18446744073709551615")
+    ),
     "numbers": tuple(
         posted(f'{{{IDENTITY},"metadata":{{"name":"a"}},"spec":{{"gitRepo":"https://x","replicas":{number}}}}}')
         for number in NUMBERS

@@ -4,6 +4,7 @@ from itertools import product
 from typing import Any
 
 from tests.e2e.conformance.steps import (
+    CAUGHT_UP,
     LABELLED,
     PARTIAL,
     PARTIALS,
@@ -27,7 +28,13 @@ def _options(**members: Any) -> dict[str, Any]:
 _REFUSED: tuple[dict[str, Any], ...] = (
     *({"preconditions": {"uid": "x", "resourceVersion": "1"}}, {"preconditions": {"uid": ""}}, {"preconditions": 5}),
     *({"preconditions": {"uid": 5}}, {"preconditions": {"resourceVersion": "x"}}, {"dryRun": ["x"]}, {"dryRun": "All"}),
-    *({"dryRun": ["All", "x"]}, {"propagationPolicy": "x"}, {"propagationPolicy": ""}, {"propagationPolicy": 5}),
+    *(
+        {"dryRun": ["All", "x"]},
+        {"dryRun": ["All", None]},
+        {"propagationPolicy": "x"},
+        {"propagationPolicy": ""},
+        {"propagationPolicy": 5},
+    ),
     *({"orphanDependents": "x"}, {"orphanDependents": False, "propagationPolicy": "x"}, {"gracePeriodSeconds": "x"}),
     *({"gracePeriodSeconds": 1.5}, {"ignoreStoreReadErrorWithClusterBreakingPotential": "x"}),
 )
@@ -142,6 +149,20 @@ CASES: Cases = {
             Step("DELETE", query={"dryRun": "All", "includeObject": include}, headers=headers)
             for headers, include in ((TABLE, "None"), (TABLE, "x"), (PARTIAL, ""), (PARTIALS, ""))
         ),
+        read(""),
+    ),
+    "collection-at-revision": (
+        saved(),
+        create("b"),
+        CAUGHT_UP,
+        *(
+            Step("DELETE", body=_options(**_DRY), query={"resourceVersion": "{rv}", **query})
+            for query in (
+                *({}, {"resourceVersionMatch": "NotOlderThan"}, {"resourceVersionMatch": "Exact"}),
+                *({"fieldSelector": "metadata.name=b"}, {"labelSelector": "none"}, {"limit": "5"}),
+            )
+        ),
+        *(delete(path="", resourceVersion="{rv}", **query) for query in ({"uid": "x"}, {})),
         read(""),
     ),
     "collection-pages": (

@@ -28,7 +28,16 @@ OWNERS: tuple[list[Any], ...] = (
 TIMES = (
     *("", "x", "2020", "2020-01-01", "2020-13-01T00:00:00Z", "2020-02-30T00:00:00Z", "2020-01-01T24:00:00Z"),
     *("2020-01-01T00:60:00Z", "2020-01-01T00:00:60Z", "2020-01-01T00:00:00", "2020-01-01T00:00:00+25:00"),
-    *("2020-01-01T00:00:00Zx", "2020-01-01T00:00:00.5Z", "2020-01-01T1:00:00+02:00", "2020-01-01t00:00:00Z"),
+    *(
+        "é",
+        '2020-01-01T00:00:00"',
+        "\n",
+        "2020-01-01T00:00:00Z\x7f",
+        "2020-01-01T00:00:00Zx",
+        "2020-01-01T00:00:00.5Z",
+        "2020-01-01T1:00:00+02:00",
+        "2020-01-01t00:00:00Z",
+    ),
 )
 CHANGES: tuple[tuple[str, Any], ...] = (
     *(("labels", {"a": None}), ("labels", {"a b": "c"}), ("labels", {"a": 5}), ("annotations", {"a": True})),
@@ -116,6 +125,7 @@ CASES: Cases = {
         saved(),
         merge({"metadata": {"selfLink": "/x", "labels": {"a": "b"}}}),
         merge({"metadata": {"selfLink": "/x", "labels": {"a": "c"}}}, **NEVER),
+        merge({"metadata": {"selfLink": "/x"}}, **NEVER),
         merge({"metadata": {"selfLink": "/x"}, "status": {"url": "u"}}, "/a/status"),
         Step("PATCH", "/a", site(selfLink="/x", labels={"a": "d"}), {"fieldManager": "m", "force": "true"}, APPLY),
         read(),

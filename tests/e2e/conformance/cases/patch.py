@@ -55,6 +55,11 @@ CASES: Cases = {
     "pointers": (KEPT, *(step for pointer in POINTERS for step in pointed(pointer))),
     "odd-operations": (KEPT, *(step for each in ODD_OPERATIONS for step in thrice(json.dumps(each), JSON_PATCH))),
     "odd-merges": (KEPT, *(step for raw in ODD_MERGES for step in thrice(raw, MERGE))),
+    "repeated-unknown": (
+        KEPT,
+        *thrice('[{"op":"test","path":"/kind","value":"Website","x":1,"x":{"y":1,"y":2}}]', JSON_PATCH),
+        *thrice('[{"op":"test","op":"test","path":"/kind","value":"Website","from":"","from":""}]', JSON_PATCH),
+    ),
     "no-json": (KEPT, *(step for raw in ("", "[", "nope") for step in (*thrice(raw, MERGE), *thrice(raw, JSON_PATCH)))),
     "merge": (
         create(labels={"a": "1"}),
