@@ -128,7 +128,7 @@ class Cacher:
             await self._be_fresh(1)
         if after < self._history.floor:
             await self._recall(after)
-        missed = Batch(event for event in self._history.after(after) if event.key.startswith(prefix))
+        missed = (event for event in self._history.after(after) if event.key.startswith(prefix))
         watcher = self._watchers.join(prefix, missed, after, take)
         try:
             while True:

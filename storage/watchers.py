@@ -6,10 +6,14 @@ at once if it can take them, else when its task runs.
 
 import asyncio
 import logging
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from storage.interface import Batch, Progress, StorageError, Take, Unavailable
+from storage.interface import Batch, Event, Progress, StorageError, Take, Unavailable
 
+PART, LEAST = 256 * 1024, 1024
+"""About so many bytes are given to a watch at a time, that others have their turn and a slow client can take them; an
+event counts as LEAST at least."""
 MOST_RESTED = 0.02
 """Seconds of rest that count for later: that much is delivered without a pause after a quiet time."""
 log = logging.getLogger(__name__)
@@ -20,15 +24,16 @@ class SlowWatcher(Unavailable):
 
 
 class Watcher:
-    """One open watch. `due`: what it has not had yet, which others have too; `behind`: how many events that are;
-    `after`: the revision of the last one that it has had. `ended` is raised once nothing is due. `waits`: it has dealt
-    with what it was given."""
+    """One open watch. `missed`: events from before it; `due`: what has come since and it has not had yet, which others
+    have too; `behind`: how many events that are; `after`: the revision of the last one that it has had. `ended` is
+    raised once nothing is due. `waits`: it has dealt with what it was given."""
 
-    __slots__ = ("after", "behind", "due", "ended", "progress", "take", "waits", "wake")
+    __slots__ = ("after", "behind", "due", "ended", "missed", "progress", "take", "waits", "wake")
 
-    def __init__(self, missed: Batch, after: int, take: Take | None) -> None:
-        self.due = [missed] if missed else []
-        self.behind, self.after, self.take = len(missed), after, take
+    def __init__(self, missed: Iterable[Event], after: int, take: Take | None) -> None:
+        self.missed = _parts(missed)
+        self.due: list[Batch] = []
+        self.behind, self.after, self.take = 0, after, take
         self.progress = 0
         self.waits = False
         self.ended: StorageError | None = None
@@ -59,23 +64,32 @@ class Watcher:
             self.push(batch, limit)
             self.wake.set()
 
-    def _joined(self) -> Batch:
-        if len(self.due) > 1:
-            self.due = [Batch(chain.from_iterable(self.due))]
+    def _part(self) -> Batch:
+        """What is due first; batches that are small are joined to one."""
+        size = count = 0
+        for batch in self.due:
+            size += sum(map(_size, batch))
+            if count and size > PART:
+                break
+            count += 1
+        if count > 1:
+            self.due[:count] = [Batch(chain.from_iterable(self.due[:count]))]
         return self.due[0]
 
-    def _had(self, batch: Batch) -> None:
-        self.due.clear()
-        self.behind, self.after = 0, batch.revision
+    def _had(self, part: Batch) -> None:
+        del self.due[0]
+        self.behind -= len(part)
+        self.after = part.revision
 
     def deliver(self) -> None:
         """Gives what is due to `take`; if it cannot have it now, wakes the watch, which will wait for its reader."""
-        if self.waits and self.take and self.due:
-            batch = self._joined()
-            if self._takes(batch):
-                self._had(batch)
-                return
-        self.wake.set()
+        while self.waits and self.take and self.due:
+            part = self._part()
+            if not self._takes(part):
+                break
+            self._had(part)
+        if self.due:
+            self.wake.set()
 
     def _takes(self, batch: Batch) -> bool:
         try:
@@ -86,7 +100,11 @@ class Watcher:
             return False
 
     async def next(self) -> Batch | Progress:
-        """What was not taken, all that is due at once. Raises `ended`."""
+        """What was missed, then what was not taken, in parts. Raises `ended`."""
+        if part := next(self.missed, None):
+            self.after = part.revision
+            await asyncio.sleep(0)
+            return part
         while not self.due:
             if self.ended:
                 raise self.ended
@@ -94,9 +112,11 @@ class Watcher:
                 self.after = self.progress
                 return Progress(self.after)
             await self._wait()
-        batch = self._joined()
-        self._had(batch)
-        return batch
+        part = self._part()
+        self._had(part)
+        if self.due:
+            await asyncio.sleep(0)
+        return part
 
     async def _wait(self) -> None:
         self.waits = True
@@ -127,8 +147,8 @@ class Watchers:
         it has rested before. So half of the event loop is left to others, and the more there is to do, the more events
         each watch has at a time; events that come singly do not wait."""
 
-    def join(self, prefix: str, missed: Batch, after: int, take: Take | None) -> Watcher:
-        """A watch of the keys with this prefix that has `missed` (maybe nothing) to begin with. `leave` ends it."""
+    def join(self, prefix: str, missed: Iterable[Event], after: int, take: Take | None) -> Watcher:
+        """A watch of the keys with this prefix that has `missed` to begin with. `leave` ends it."""
         watcher = Watcher(missed, after, take)
         self._open.setdefault(prefix, set()).add(watcher)
         return watcher
@@ -180,3 +200,21 @@ class Watchers:
         """Every watch raises `error` once it has had what is due."""
         for watcher in chain.from_iterable(self._open.values()):
             watcher.end(error)
+
+
+def _size(event: Event) -> int:
+    state = event.kv or event.previous
+    return max(len(state.value), LEAST) if state else LEAST
+
+
+def _parts(events: Iterable[Event]) -> Iterator[Batch]:
+    """In parts, of which none splits a revision."""
+    part, room = list[Event](), PART
+    for event in events:
+        if room <= 0 and event.revision != part[-1].revision:
+            yield Batch(part)
+            part, room = [], PART
+        part.append(event)
+        room -= _size(event)
+    if part:
+        yield Batch(part)

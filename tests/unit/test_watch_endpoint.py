@@ -64,10 +64,9 @@ async def test_head(store: Store) -> None:
     protocol.connection_lost(None)
 
 
-async def test_initial_state_waits_for_a_slow_client(store: Store) -> None:
-    """Of a large initial state a client is written a part, and the next when it has read that."""
-    for number in range(600):
-        await store.create(widget(f"w{number:03}"))
+async def parts_until(store: Store, path: bytes, count: int) -> list[int]:
+    """How many events each write has that a client gets who reads slowly, until it has `count`; the next comes when it
+    has read that."""
     protocol, pipe = watched(store)
     written = asyncio.Queue[int]()
 
@@ -76,15 +75,31 @@ async def test_initial_state_waits_for_a_slow_client(store: Store) -> None:
         written.put_nowait(pipe.written[-1].count(b'"ADDED"'))
 
     pipe.on_write = fill
-    protocol.data_received(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % PATH)
+    protocol.data_received(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path)
     parts = [await written.get()]
-    while sum(parts) < 600:
+    while sum(parts) < count:
         assert written.empty()
         protocol.resume_writing()
         parts.append(await written.get())
-    assert max(parts) <= MAX_ITEMS
     protocol.connection_lost(None)
     await asyncio.gather(*protocol.tasks)
+    return parts
+
+
+async def test_initial_state_waits_for_a_slow_client(store: Store) -> None:
+    """Of a large initial state a client is written a part, and the next when it has read that."""
+    for number in range(600):
+        await store.create(widget(f"w{number:03}"))
+    assert max(await parts_until(store, PATH, 600)) <= MAX_ITEMS
+
+
+async def test_what_was_missed_waits_for_a_slow_client(store: Store) -> None:
+    """So it is of many events from before the watch: all at once would not be read in time, this time and the next."""
+    first = await store.create(widget("first"))
+    for number in range(600):
+        await store.create(widget(f"w{number:03}"))
+    path = b"%b&resourceVersion=%b" % (PATH, first.meta["resourceVersion"].encode())
+    assert max(await parts_until(store, path, 600)) <= MAX_ITEMS
 
 
 async def test_bookmarks_promise_nothing(store: Store) -> None:

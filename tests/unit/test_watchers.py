@@ -2,12 +2,23 @@
 
 import asyncio
 
-from storage.interface import Batch, Event, KeyValue
-from storage.watchers import MOST_RESTED, Watchers
+import pytest
+
+from storage.interface import Batch, Event, KeyValue, Progress
+from storage.watchers import MOST_RESTED, PART, SlowWatcher, Watchers
 
 
-def written(revision: int) -> Batch:
-    return Batch([Event(revision, KeyValue("/a", b"", revision), None)])
+def event(revision: int, size: int = 0) -> Event:
+    return Event(revision, KeyValue("/a", b"x" * size, revision), None)
+
+
+def written(revision: int, size: int = 0) -> Batch:
+    return Batch([event(revision, size)])
+
+
+def revisions(batch: Batch | Progress) -> list[int]:
+    assert isinstance(batch, Batch)
+    return [event.revision for event in batch]
 
 
 async def test_who_has_left_is_given_nothing() -> None:
@@ -27,7 +38,7 @@ async def test_who_has_left_is_given_nothing() -> None:
         return True
 
     watchers = Watchers(buffer=10)
-    slow, quick = (watchers.join("/", Batch(()), 0, each) for each in (take_slowly, take))
+    slow, quick = (watchers.join("/", (), 0, each) for each in (take_slowly, take))
     waiting = [asyncio.create_task(watcher.next()) for watcher in (slow, quick)]
     await asyncio.sleep(0)
     watchers.fan_out(written(1))
@@ -48,7 +59,7 @@ async def test_events_that_come_singly_do_not_wait() -> None:
         return True
 
     watchers = Watchers(buffer=10)
-    waiting = asyncio.create_task(watchers.join("/", Batch(()), 0, take).next())
+    waiting = asyncio.create_task(watchers.join("/", (), 0, take).next())
     await asyncio.sleep(0)
     for revision in (1, 2):
         watchers.fan_out(written(revision))
@@ -65,7 +76,7 @@ async def test_what_is_not_taken_is_had_in_order() -> None:
         return has_room[0]
 
     watchers = Watchers(buffer=10)
-    watcher = watchers.join("/", Batch(()), 0, take)
+    watcher = watchers.join("/", (), 0, take)
     waiting = asyncio.create_task(watcher.next())
     await asyncio.sleep(0)
     watchers.fan_out(written(1))
@@ -81,3 +92,58 @@ async def test_what_is_not_taken_is_had_in_order() -> None:
     left = await watcher.next()
     assert isinstance(left, Batch)
     assert left.revision == 4
+
+
+async def test_large_events_come_a_few_at_a_time() -> None:
+    """What was missed, and what has come while the watch was busy, is given in parts that memory can bear."""
+    watchers, size = Watchers(buffer=10), PART // 2
+    watcher = watchers.join("/", [event(revision, size) for revision in range(1, 5)], 0, None)
+    for revision in range(5, 10):
+        watchers.fan_out(written(revision, size))
+    given = [revisions(await watcher.next()) for _ in range(5)]
+    assert given == [[1, 2], [3, 4], [5, 6], [7, 8], [9]]
+
+
+async def test_a_revision_is_not_split() -> None:
+    """Events of one revision are given together, however large."""
+    same = [event(1), *(event(2, PART) for _ in range(3)), event(3)]
+    watcher = Watchers(buffer=10).join("/", same, 0, None)
+    assert [revisions(await watcher.next()) for _ in range(2)] == [[1, 2, 2, 2], [3]]
+
+
+async def test_what_is_due_is_taken_in_parts() -> None:
+    """A watch that has room again takes parts until it has none; what is left comes in order, and before the news."""
+    taken, room = list[list[int]](), [0]
+
+    def take(batch: Batch) -> bool:
+        if not room[0]:
+            return False
+        room[0] -= 1
+        taken.append(revisions(batch))
+        return True
+
+    watchers = Watchers(buffer=10)
+    watcher = watchers.join("/", (), 0, take)
+    waiting = asyncio.create_task(watcher.next())
+    await asyncio.sleep(0)
+    for revision in range(1, 5):
+        watchers.fan_out(written(revision, PART))
+    room[0] = 2
+    watchers.fan_out(written(5, PART))
+    assert taken == [[1], [2]]
+    assert revisions(await waiting) == [3]
+    assert [revisions(await watcher.next()) for _ in range(2)] == [[4], [5]]
+
+
+async def test_what_was_missed_is_not_slowness() -> None:
+    """A watch is ended when it is behind with what has come since it was opened, however much was before."""
+    watchers = Watchers(buffer=2)
+    watcher = watchers.join("/", [event(revision, PART) for revision in range(1, 10)], 0, None)
+    for revision in (10, 11):
+        watchers.fan_out(written(revision))
+    given = [revisions(await watcher.next()) for _ in range(10)]
+    assert given == [*([revision] for revision in range(1, 10)), [10, 11]]
+    for revision in (12, 13, 14):
+        watchers.fan_out(written(revision))
+    with pytest.raises(SlowWatcher):
+        await watcher.next()
