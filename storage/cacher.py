@@ -17,6 +17,7 @@ Rules:
 import asyncio
 import builtins
 import logging
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
@@ -29,6 +30,7 @@ from storage.interface import (
     KeyValue,
     Page,
     Progress,
+    Run,
     Storage,
     StorageError,
     Take,
@@ -42,13 +44,15 @@ FRESHNESS_DEADLINE = 2.7
 MANY, GATHER = 3, 0.001
 """When so many have shared a question, so many seconds are given to others to share the next one: a question to etcd
 costs more than a read."""
+RECALL_DEADLINE = 10.0
+"""Seconds that the past is read; from an etcd 1,000 events come in a tenth of one."""
 PROGRESS_REQUEST_INTERVAL = 0.05
 """Seconds between two requests for progress while a read waits."""
 PROGRESS_INTERVAL = 5.0
 """Seconds after which watches learn that the revision has moved, if nobody asks before."""
 MIN_RETRY_DELAY, MAX_RETRY_DELAY = 0.05, 1.0
-PAGE = 1000
-"""Keys that the initial list asks for at a time, to leave the event loop to others."""
+PAGE = 2000
+"""Keys that the storage is asked for at a time, to leave the event loop to others."""
 WATCH_BUFFER = 10_000
 """Events that a watch may be behind."""
 LAST = "\U0010ffff"
@@ -140,8 +144,7 @@ class Cacher:
         self, prefix: str, *, start: str = "", limit: int = 0, revision: int = 0, not_older_than: int | None = None
     ) -> Page:
         if revision and not self._changed <= revision <= self._revision:
-            page = await self._storage.list(prefix, start=start, limit=limit, revision=revision)
-            return Page.of([self._shared(kv) for kv in page.items], page.revision, page.remaining)
+            return await self._read_storage(prefix, start, limit, revision)
         if not revision and (not_older_than != 0 or not self._revision):
             await self._be_fresh(not_older_than)
         runs, remaining = self._runs.between(max(prefix, start), prefix + LAST, limit)
@@ -229,7 +232,7 @@ class Cacher:
         """Makes the history begin there, or says in `_gone` how far back it can go. Raises Unavailable."""
         past = History(after)
         try:
-            async with asyncio.timeout(FRESHNESS_DEADLINE):
+            async with asyncio.timeout(RECALL_DEADLINE):
                 await self._read_on(past)
             self._gone = past.floor if past.floor > after else self._gone
         except Compacted as error:
@@ -255,7 +258,7 @@ class Cacher:
         before, key = event.previous, event.key
         if before:
             known = states.get(key)
-            event.previous = known if known and known.mod_revision == before.mod_revision else self._shared(before)
+            event.previous = known if known == before else self._shared(before)
         if event.kv:
             event.kv = states[key] = self._shared(event.kv)
         return event
@@ -266,7 +269,7 @@ class Cacher:
         while True:
             try:
                 if not listed or await self._has_gone_back():
-                    self._replace(*await self._list_all())
+                    self._replace(await self._read_storage(self._prefix))
                     listed = True
                 async with aclosing(self._storage.watch(self._prefix, self._revision)) as upstream:
                     async for batch in upstream:
@@ -286,18 +289,21 @@ class Cacher:
             log.warning("the storage has gone back from revision %d to %d", self._revision, revision)
         return revision < self._revision
 
-    async def _list_all(self) -> tuple[builtins.list[KeyValue], int]:
-        """Every key, and the revision."""
-        page = await self._storage.list(self._prefix, limit=PAGE)
-        items, revision = page.items, page.revision
-        while page.remaining:
-            start = items[-1].key + "\0"
-            page = await self._storage.list(self._prefix, start=start, limit=PAGE, revision=revision)
-            items += page.items
-        return items, revision
+    async def _read_storage(self, prefix: str, start: str = "", limit: int = 0, revision: int = 0) -> Page:
+        """`list` of the storage, in parts of one revision."""
+        runs: builtins.list[Run] = []
+        left = limit or sys.maxsize
+        while True:
+            page = await self._storage.list(prefix, start=start, limit=min(left, PAGE), revision=revision)
+            runs += Page.of([self._shared(kv) for kv in page.items], page.revision).runs
+            left, revision = left - PAGE, page.revision
+            if left <= 0 or not page.remaining:
+                return Page(runs, revision, page.remaining)
+            start = runs[-1].items[-1].key + "\0"
 
-    def _replace(self, items: builtins.list[KeyValue], revision: int) -> None:
-        self._items = {kv.key: self._shared(kv) for kv in items}
+    def _replace(self, page: Page) -> None:
+        revision = page.revision
+        self._items = {kv.key: kv for kv in page.items}
         self._runs = Runs(list(self._items.values()))
         self._history = History(revision)
         self._changed = revision
@@ -327,9 +333,9 @@ class Cacher:
         self._runs.put(event.kv)
 
     def _shared(self, kv: KeyValue) -> KeyValue:
-        """The KeyValue that is in memory already, if it is of the same revision."""
+        """The KeyValue that is in memory already, if it is the same."""
         known = self._items.get(kv.key)
-        return known if known and known.mod_revision == kv.mod_revision else kv
+        return known if known == kv else kv
 
     def _move(self, revision: int) -> None:
         self._revision = revision

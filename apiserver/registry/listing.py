@@ -1,7 +1,7 @@
 """One page of a list: what is read of the storage, and where the next one begins (wire.md 3.12)."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from apiserver.machinery.continuation import encode_continue
 from apiserver.registry.item import Chunk, Matches, chunk_of, item_of
@@ -10,6 +10,8 @@ from apiserver.registry.selection import Position
 from storage.interface import KeyValue, Page, Run, Storage
 
 _SELECTED_PAGE = 500
+_CHUNK = 250
+"""Objects that are encoded before others have their turn."""
 
 
 async def read_page(storage: Storage, prefix: str, at: Position, matches: Matches | None) -> ItemList:
@@ -20,7 +22,7 @@ async def read_page(storage: Storage, prefix: str, at: Position, matches: Matche
     chunks = await chunks_of(page.runs, matches)
     if not page.remaining:
         return ItemList(chunks, str(page.revision))
-    token = encode_continue(page.revision, page.runs[-1].items[-1].key.removeprefix(prefix))
+    token = encode_continue(page.revision, _last(page).removeprefix(prefix))
     return ItemList(chunks, str(page.revision), token, page.remaining)
 
 
@@ -29,21 +31,30 @@ async def _selected_page(storage: Storage, prefix: str, at: Position, matches: M
     found: list[KeyValue] = []
     while True:
         page = await _read(storage, prefix, at, max(at.limit, _SELECTED_PAGE))
-        items = page.items
-        found += [kv for kv in items if matches(item_of(kv))]
+        for run in page.runs:
+            found += [kv for kv in run.items if matches(item_of(kv))]
+            # A page from memory does not wait for anything: let others run.
+            await asyncio.sleep(0)
         if len(found) >= at.limit or not page.remaining:
             break
-        # A page from memory does not wait for anything: let others run.
-        await asyncio.sleep(0)
-        last = items[-1].key.removeprefix(prefix)
-        at = Position(last + "\0", page.revision, None, at.limit)
+        at = Position(_last(page).removeprefix(prefix) + "\0", page.revision, None, at.limit)
     shown = found[: at.limit]
-    chunks, revision = [Chunk(list(map(item_of, shown)))] if shown else [], str(page.revision)
+    chunks, revision = list(_in_chunks(shown)), str(page.revision)
     # Keys that follow may match or not: the client is sent on to see.
-    if len(shown) < at.limit or not (page.remaining or shown[-1].key != items[-1].key):
+    if len(shown) < at.limit or not (page.remaining or shown[-1].key != _last(page)):
         return ItemList(chunks, revision)
     last = shown[-1].key.removeprefix(prefix)
     return ItemList(chunks, revision, encode_continue(page.revision, last))
+
+
+def _in_chunks(found: Sequence[KeyValue]) -> Iterator[Chunk]:
+    for start in range(0, len(found), _CHUNK):
+        yield Chunk([item_of(kv) for kv in found[start : start + _CHUNK]])
+
+
+def _last(page: Page) -> str:
+    """The last key of one that is not empty."""
+    return page.runs[-1].items[-1].key
 
 
 async def _read(storage: Storage, prefix: str, at: Position, limit: int) -> Page:

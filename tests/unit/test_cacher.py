@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from storage.cacher import MANY, Cacher
+from storage.cacher import MANY, PAGE, Cacher
 from storage.history import History
 from storage.interface import Batch, Compacted, Event, KeyValue, Page, Progress, Take, Unavailable
 from storage.sqlite import SQLiteStorage
@@ -33,6 +33,10 @@ class Upstream:
 
     def come_back(self) -> None:
         self._away.clear()
+
+    def restore(self, storage: SQLiteStorage) -> None:
+        """From now on it passes everything on to this one."""
+        self._storage = storage
 
     def _require(self) -> None:
         if self._away.is_set():
@@ -168,6 +172,21 @@ async def test_initial_list_of_many_pages(sqlite: SQLiteStorage) -> None:
     await asyncio.gather(*(sqlite.put(key, b"", 0) for key in keys))
     async with running(Cacher(sqlite, "/")) as cacher:
         assert [item.key for item in (await cacher.list("/", not_older_than=0)).items] == keys
+
+
+async def test_exact_list_of_many(sqlite: SQLiteStorage) -> None:
+    """A long list of the past is read in parts, at one revision, and counts what remains."""
+    keys = [f"/{number:05}" for number in range(2500)]
+    revisions = await asyncio.gather(*(sqlite.put(key, b"", 0) for key in keys))
+    newest = max(revisions)
+    async with running(Cacher(sqlite, "/")) as cacher:
+        await cacher.delete(keys[-1], revisions[-1])
+        await cacher.get("/")
+        page = await cacher.list("/", revision=newest)
+        assert ([item.key for item in page.items], page.revision, page.remaining) == (keys, newest, 0)
+        assert max(len(run.items) for run in page.runs) <= PAGE
+        page = await cacher.list("/", start=keys[100], limit=1500, revision=newest)
+        assert ([item.key for item in page.items], page.remaining) == (keys[100:1600], 900)
 
 
 async def test_one_object_for_one_revision(cacher: Cacher) -> None:
@@ -335,6 +354,23 @@ async def test_history_lost_meanwhile(cacher: Cacher, upstream: Upstream, sqlite
     assert [(item.key, item.value) for item in page.items] == [("/a", b"2"), ("/b", b""), ("/c", b"")]
     with pytest.raises(Compacted):
         await events(cacher, first, 1)
+
+
+async def test_another_past(cacher: Cacher, upstream: Upstream) -> None:
+    """A storage that comes back older has what it has, also where its revisions are those that were seen before."""
+    seen = await cacher.put("/a", b"seen", 0)
+    await cacher.put("/b", b"", 0)
+    await cacher.get("/b")
+    upstream.go_away()
+    restored = await SQLiteStorage.open(":memory:")
+    assert await restored.put("/a", b"restored", 0) == seen
+    upstream.restore(restored)
+    upstream.come_back()
+    with pytest.raises(Compacted):
+        await events(cacher, cacher.revision, 1)
+    page = await cacher.list("/")
+    assert [(item.key, item.value) for item in page.items] == [("/a", b"restored")]
+    await restored.close()
 
 
 async def test_slow_watcher_is_ended(cacher: Cacher) -> None:

@@ -2,16 +2,21 @@
 
 import asyncio
 from contextlib import aclosing
+from itertools import pairwise
 
 import pytest
 
 from apiserver.machinery import errors
 from apiserver.machinery.continuation import Continuation, decode_continue, encode_continue
 from apiserver.machinery.selectors import parse_fields, parse_labels
+from apiserver.registry.item import Item
+from apiserver.registry.listing import read_page
 from apiserver.registry.options import ListOptions, WatchOptions
+from apiserver.registry.selection import Position
 from apiserver.registry.store import Store
 from storage.cacher import Cacher
 from storage.interface import Storage
+from storage.runs import MAX_ITEMS
 from storage.sqlite import SQLiteStorage
 from tests.unit.store.widgets import WIDGET, fill, names, widget
 
@@ -47,6 +52,27 @@ async def test_pages(store: Store) -> None:
     assert [page.remaining for page in (first, second, third)] == [3, 1, None]
     assert first.resource_version == second.resource_version == third.resource_version
     assert third.continue_ == ""
+
+
+@pytest.mark.parametrize("limit", [0, 1, 900])
+async def test_others_have_their_turn(cacher: Cacher, limit: int) -> None:
+    """However many objects a selector looks at, and finds, a few are looked at, and encoded, before others run."""
+    store = Store(WIDGET, cacher)
+    await asyncio.gather(*(store.create(widget(f"w{number:03}")) for number in range(800)))
+    looks, turns = 0, [0]
+
+    def matches(_: Item) -> bool:
+        nonlocal looks
+        looks += 1
+        return True
+
+    listing = asyncio.create_task(read_page(cacher, store.prefix, Position(limit=limit), matches))
+    while not listing.done():
+        await asyncio.sleep(0)
+        turns.append(looks)
+    assert looks == (500 if limit == 1 else 800)
+    assert max(after - before for before, after in pairwise(turns)) <= MAX_ITEMS
+    assert max(len(chunk.items) for chunk in (await listing).chunks) <= MAX_ITEMS
 
 
 async def test_token(store: Store) -> None:
