@@ -80,7 +80,7 @@ def integer(query: Query, key: str) -> int | None:
     if not (digits.isascii() and digits.isdigit()):
         raise BadRequest(f"strconv.ParseInt: parsing {errors.quoted(text)}: invalid syntax")
     # Python refuses to read endless numbers; so many digits are out of range already.
-    value = int(sign + digits.lstrip("0")[:_DIGITS] or "0")
+    value = int(sign + (digits.lstrip("0")[:_DIGITS] or "0"))
     if not -(2**63) <= value < 2**63:
         raise BadRequest(f"strconv.ParseInt: parsing {errors.quoted(text)}: value out of range")
     return value

@@ -131,7 +131,9 @@ def _integer(text: str) -> int | None:
 
 
 _BLANKS = " \t\r\n"
-_LABEL_TOKEN = re.compile(rf"[{_BLANKS}]*(==|!=|[=!(),<>]|[^{_BLANKS}=!(),<>]+)")
+# Go's lexer takes a zero byte for the end: of the token before it, or of the text where a token would begin.
+_LABEL_TOKEN = re.compile(rf"[{_BLANKS}]*(==|!=|[=!(),<>]|[^{_BLANKS}\0=!(),<>]+)\0?")
+_LABEL_TEXT_END = re.compile(rf"(?:^|[{_BLANKS}\0])\0")
 _END = ""
 _SYMBOLS = frozenset(("==", "!=", "=", "!", "(", ")", ",", "<", ">", _END))
 _COMPARISONS = {"=": IN, "==": IN, "!=": NOT_IN, ">": GREATER, "<": LESS}
@@ -142,7 +144,7 @@ class _Tokens:
 
     def __init__(self, text: str) -> None:
         # Blanks at the end precede no token, and trying them from each of their positions would take quadratic time.
-        self._rest = _LABEL_TOKEN.findall(text.rstrip(_BLANKS))[::-1]
+        self._rest = _LABEL_TOKEN.findall(_LABEL_TEXT_END.split(text, 1)[0].rstrip(_BLANKS))[::-1]
 
     def peek(self) -> str:
         return self._rest[-1] if self._rest else _END

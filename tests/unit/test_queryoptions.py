@@ -124,7 +124,9 @@ def test_manager_of_a_program(user_agent: str, manager: str) -> None:
     assert manager_of(user_agent) == manager
 
 
-@pytest.mark.parametrize(("text", "value"), [("5", 5), ("-5", -5), ("+1", 1), ("9223372036854775807", 2**63 - 1)])
+@pytest.mark.parametrize(
+    ("text", "value"), [("5", 5), ("-5", -5), ("+1", 1), ("-0", 0), ("+00", 0), (str(2**63 - 1), 2**63 - 1)]
+)
 def test_integer(text: str, value: int) -> None:
     """Go's ParseInt."""
     assert integer(query(limit=text), "limit") == value

@@ -51,6 +51,10 @@ OPERATORS = "expected: in, notin, =, ==, !=, gt, lt"
         ("in in (in)", ""),
         ("notin,!in", ""),
         ("t=in", ""),
+        ("t\0=\0x", "a"),
+        ("t=x \0,n=2", "a"),
+        ("\0t=x", "abcde"),
+        (" \0=", "abcde"),
     ],
 )
 def test_label_selectors_match(text: str, names: str) -> None:

@@ -8,6 +8,12 @@ CASES: Cases = {
         read("", resourceVersion="9" * 5000),
         read(resourceVersion="9" * 5000),
     ),
+    "signed-zeros": (
+        *LABELLED,
+        *(read("", **{name: text}) for name in ("limit", "timeoutSeconds") for text in ("-0", "+0", "-00")),
+        *(read("", watch="1", timeoutSeconds="1", limit=text) for text in ("-0", "-1")),
+        Step("DELETE", "/none", query={"gracePeriodSeconds": "-0"}),
+    ),
     "selectors-and-tables": (
         *LABELLED,
         *(

@@ -56,8 +56,29 @@ _FIELDS = (
     *("metadata.name=a,spec.x=1", "spec.x=1,spec.y=2", "foo,metadata.name=a", "*", "metadata.name=*", "\\"),
 )
 
+_ZERO_BYTES = (
+    *("\0", "t\0", "t\0\0", "\0t", " \0=", "t \0=", "t\0=\0x", "t=\0x", "t=x\0,n", "t=x,\0n", "t=x,\0\0n", "t=x\0n"),
+    *(
+        "!\0t",
+        "!=\0t",
+        "t!\0=x",
+        "t in\0(x\0,y\0)",
+        "t in (\0x)",
+        "t in (x,\0)",
+        "t in (x\0\0)",
+        "n\0>0",
+        "t\0x",
+        "a/b_\0",
+    ),
+)
+
 CASES: Cases = {
     "labels": (*_MANY, *(listed({"labelSelector": text}) for text in _LABELS)),
+    "zero-bytes": (
+        *_MANY,
+        *(listed({"labelSelector": text}) for text in _ZERO_BYTES),
+        *(listed({"fieldSelector": f"metadata.name{text}"}) for text in ("=a\0", "\0=a", "=\0a", "\0")),
+    ),
     "fields": (*_MANY, *(listed({"fieldSelector": text}) for text in _FIELDS)),
     "across-namespaces": tuple(
         Step("GET", "/apis/{GROUP}/v1alpha1/websites", query={"fieldSelector": f"metadata.namespace={{ns}}{text}"})
