@@ -27,6 +27,7 @@ def scope_of(target: str, method: str = "GET", headers: Sequence[tuple[bytes, by
     path, _, query = target.partition("?")
     return {
         "type": "http",
+        "http_version": "1.1",
         "method": method,
         "path": path,
         "query_string": query.encode(),

@@ -17,7 +17,7 @@ from apiserver.http.metrics import Metrics
 from apiserver.http.respond import format_of, send_status
 from apiserver.http.warning import warning_headers
 from apiserver.machinery.errors import Unauthorized
-from apiserver.machinery.request import ANONYMOUS, User, with_group
+from apiserver.machinery.request import ANONYMOUS, User, is_anonymous, with_group
 
 IMPERSONATE = b"impersonate-"
 
@@ -212,6 +212,19 @@ def _warning(send: Send) -> Send:
     return warn
 
 
+def _once(scope: Scope, send: Send) -> Send:
+    """Who proves no identity does not keep a connection of HTTP/2, which is a means of abuse (CVE-2023-44487)."""
+    if scope["http_version"] != "2":
+        return send
+
+    async def close(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], (b"connection", b"close")]
+        await send(message)
+
+    return close
+
+
 _NO_TLS: dict[str, dict[str, bytes | None]] = {}
 
 
@@ -231,11 +244,13 @@ class Authenticate:
             user = await self._authenticator.authenticate(der, identity, authorization)
         except Unauthorized as error:
             self._failed.value += 1
-            await send_status(send, error, format_of(scope))
+            await send_status(_once(scope, send), error, format_of(scope))
             return
         self._succeeded.value += 1
         state = scope["state"]
         state["user"] = user
+        if is_anonymous(user):
+            send = _once(scope, send)
         if user is ANONYMOUS and authorization and has_extra_space(authorization):
             send = _warning(send)
         state["impersonate"] = identity and [header for header in identity if header[0].startswith(IMPERSONATE)]

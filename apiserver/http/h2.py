@@ -146,7 +146,7 @@ class Connection(connection.Connection):
 
     def shutdown(self) -> None:
         """Lets the client finish, in the steps of RFC 9113 section 6.8: what it has sent meanwhile is served, too."""
-        if self._is_leaving or self.going_away:
+        if self._is_leaving or self.going_away or self.transport.is_closing():
             return
         self._is_leaving = True
         self.write(frames.goaway(frames.LAST_STREAM, frames.NO_ERROR))

@@ -32,7 +32,8 @@ class Exchange(Stream):
 
     `started`, `complete`: whether the answer is. `_head`: of an answer that has begun, until it is written;
     `_has_body`: it may have one. `_body`: what has come of the request's and was not taken yet; `_news`: something has
-    come, or its end. `_left`: what has not, of the declared length. `_is_known`: the request's headers have come."""
+    come, or its end. `_left`: what has not, of the declared length. `_is_known`: the request's headers have come.
+    `_is_last`: the connection ends after this answer."""
 
     __slots__ = (
         "_body",
@@ -40,6 +41,7 @@ class Exchange(Stream):
         "_has_body",
         "_head",
         "_is_known",
+        "_is_last",
         "_left",
         "_news",
         "_receiver",
@@ -53,7 +55,7 @@ class Exchange(Stream):
         self._body = bytearray()
         self._head = b""
         self._has_body = self._news = True
-        self._is_known = self._expects_continue = self.started = self.complete = False
+        self._is_known = self._is_last = self._expects_continue = self.started = self.complete = False
         self._left = UNDECLARED
         self._receiver: asyncio.Future[None] | None = None
 
@@ -102,6 +104,9 @@ class Exchange(Stream):
     def closed(self, error: StreamClosed | None) -> None:
         self._body.clear()
         self._wake()
+        if self._is_last:
+            # After the answer has left: some clients take nothing after a goodbye.
+            self.connection.loop.call_soon(self.connection.shutdown)
 
     def _wake(self) -> None:
         receiver, self._receiver = self._receiver, None
@@ -192,8 +197,8 @@ class Exchange(Stream):
         sent = [_STATUS[code], *self.connection.default_headers, *headers]
         if _CLOSE in sent:
             # In HTTP/2 it is the connection that says so, as Go's server has it.
-            sent.remove(_CLOSE)
-            self.connection.shutdown()
+            sent = [header for header in sent if header != _CLOSE]
+            self._is_last = True
         self._head = hpack.encode(sent)
         self.started, self._expects_continue = True, False
         if code in _BODILESS:

@@ -33,6 +33,11 @@ def with_group(user: User) -> User:
     return User(user.name, user.uid, (*user.groups, AUTHENTICATED), user.extra)
 
 
+def is_anonymous(user: User) -> bool:
+    """Whether nobody knows who it is, by whichever of the two words."""
+    return user.name == ANONYMOUS.name or UNAUTHENTICATED in user.groups
+
+
 @dataclass(slots=True)
 class RequestInfo:
     """`verb` is Kubernetes' verb for a resource request ("" where the method has none), else the method in lower case.

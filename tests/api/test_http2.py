@@ -19,7 +19,7 @@ from apiserver.http import h2
 from apiserver.http.body import LIMIT
 from apiserver.http.connection import MAX_HEADER_LIST, Protocol
 from http2 import frames, hpack
-from tests.api.test_trust import FORGED, UNAUTHORIZED, WIDGETS, front_proxy, running
+from tests.api.test_trust import FORGED, WIDGETS, front_proxy, running
 from tests.api.trusting import Running
 from tests.hyper import Answer, Header, Hyper, received, request
 
@@ -138,13 +138,32 @@ def test_headers_too_large(server: Running) -> None:
 
 def test_unread_body(server: Running) -> None:
     """Who is refused before the body was sent need not send it, and may go on."""
-    with session(server) as client:
-        stream = client.client.ask(request("POST", "/who", (b"authorization", b"Bearer guessed")), end=False)
-        answer = client.answer(stream)
+    alice = (b"x-remote-user", b"alice")
+    with session(server, front_proxy(server)) as proxy:
+        answer = proxy.answer(proxy.client.ask(request("POST", "/who", alice), end=False))
         while answer.reset < 0:
-            client.listen()
-        assert (answer.code, seen(answer), answer.reset) == (401, UNAUTHORIZED, frames.NO_ERROR)
-        assert client.ask().code == 200
+            proxy.listen()
+        assert (answer.code, answer.reset) == (403, frames.NO_ERROR)
+        assert proxy.ask(BOB).code == 200
+
+
+NOBODY: dict[str, list[Header]] = {
+    "nothing": [],
+    "a wrong token": [(b"authorization", b"Bearer guessed")],
+    "the front proxy's word": [(b"x-remote-user", b"system:anonymous")],
+    "the front proxy's group": [BOB, (b"x-remote-group", b"system:unauthenticated")],
+}
+
+
+@pytest.mark.parametrize("told", NOBODY)
+def test_nobody_keeps_a_connection(server: Running, told: str) -> None:
+    """Who is not known is answered, and then the connection ends, as kube-apiserver has it."""
+    pair = front_proxy(server) if told.startswith("the front proxy") else None
+    with server.connection(pair, h2.ALPN) as connection:
+        connection.sendall(frames.PREFACE + frames.settings({}))
+        connection.sendall(frames.headers(1, hpack.encode(request("GET", "/who", *NOBODY[told])), end=True))
+        kinds = [kind for kind, _, _, _ in received(connection)]
+    assert frames.GOAWAY in kinds[kinds.index(frames.DATA) :]
 
 
 @pytest.mark.parametrize("declared", [False, True])

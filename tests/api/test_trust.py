@@ -3,7 +3,7 @@
 import json
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -32,8 +32,8 @@ UNAUTHORIZED = {
 
 
 @contextmanager
-def running(folder: Path, http2: bool = False) -> Iterator[Running]:
-    server = Running(folder, http2)
+def running(folder: Path, http2: bool = False, assumed: Sequence[tuple[bytes, bytes]] = ()) -> Iterator[Running]:
+    server = Running(folder, http2, assumed)
     server.start()
     try:
         yield server

@@ -5,7 +5,7 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,7 +104,8 @@ async def _not_alice(user: User, _: RequestInfo) -> Decision:
 class Running:
     """The server in a thread with its own (uvloop) loop, and clients of it."""
 
-    def __init__(self, folder: Path, http2: bool = False) -> None:
+    def __init__(self, folder: Path, http2: bool = False, assumed: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        """`assumed`: headers that every request has, as if its client had sent them."""
         self.http2 = http2
         """Whether its clients speak it."""
         self.authorities, self._folder = Authorities(), folder
@@ -117,6 +118,7 @@ class Running:
         app = InFlight(app, self.metrics, reading=2, writing=1)
         app = Deadline(Authenticate(app, self.authenticator, self.metrics), longest=30.0)
         app = Observe(app, self.metrics, self.drain, lambda record: self._log.put(record.entry()))
+        app = _assuming(app, assumed) if assumed else app
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         self.server = uvicorn.Server(server_config(app, self.serving))
@@ -184,6 +186,15 @@ class Running:
         cert.write_bytes(pair.cert_pem)
         key.write_bytes(pair.key_pem)
         return str(cert), str(key)
+
+
+def _assuming(app: Application, headers: Sequence[tuple[bytes, bytes]]) -> Application:
+    async def assume(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope["headers"] = [*scope["headers"], *headers]
+        await app(scope, receive, send)
+
+    return assume
 
 
 def _tokens(folder: Path) -> Path:

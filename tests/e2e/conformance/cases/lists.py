@@ -1,6 +1,6 @@
 """Lists: selectors, pages, revisions, tables."""
 
-from tests.e2e.conformance.steps import CAUGHT_UP, LABELLED, PARTIAL, PARTIALS, TABLE, Cases, Step, read
+from tests.e2e.conformance.steps import CAUGHT_UP, LABELLED, PARTIAL, PARTIALS, TABLE, Cases, Step, listed, read
 
 CASES: Cases = {
     "endless-digits": (
@@ -10,7 +10,7 @@ CASES: Cases = {
     ),
     "signed-zeros": (
         *LABELLED,
-        *(read("", **{name: text}) for name in ("limit", "timeoutSeconds") for text in ("-0", "+0", "-00")),
+        *(listed({name: text}) for name in ("limit", "timeoutSeconds") for text in ("-0", "+0", "-00")),
         *(read("", watch="1", timeoutSeconds="1", limit=text) for text in ("-0", "-1")),
         Step("DELETE", "/none", query={"gracePeriodSeconds": "-0"}),
     ),
