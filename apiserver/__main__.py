@@ -1,4 +1,5 @@
-"""python -m apiserver: flags -> settings -> the server. Whatever an operator can put right is one sentence."""
+"""python -m apiserver: flags -> settings -> the server. Whatever an operator, or a kind's author, can put right is one
+sentence."""
 
 import asyncio
 import sys
@@ -9,6 +10,7 @@ from apiserver import logs, memory
 from apiserver.app import serve
 from apiserver.client import ClientError
 from apiserver.filters.authentication_config import SetupError
+from apiserver.machinery.kindcheck import KindError
 from apiserver.settings import Settings, SettingsError
 from storage.interface import StorageError
 
@@ -20,7 +22,7 @@ def main() -> int:
         memory.configure()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(settings))
-    except (SettingsError, SetupError, ClientError, StorageError, OSError) as error:
+    except (SettingsError, KindError, SetupError, ClientError, StorageError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     return 0

@@ -29,6 +29,7 @@ from apiserver.filters.observe import Observe
 from apiserver.http.asgi import Application
 from apiserver.http.drain import Cuttable, Drain, cut_stalled
 from apiserver.http.metrics import Metrics
+from apiserver.machinery import kindcheck
 from apiserver.machinery.kind import Kind
 from apiserver.registry.store import Store
 from apiserver.settings import VERSION, Settings, SettingsError
@@ -47,11 +48,13 @@ _DRAIN_SECONDS = 5
 
 async def serve(settings: Settings) -> None:
     """Runs the server until SIGTERM or SIGINT. Raises SettingsError, SetupError, ClientError, StorageError and OSError,
-    each with one sentence for the operator."""
+    each with one sentence for the operator; KindError with one for a kind's author."""
+    _check_controllers(settings)
     async with _storage(settings) as storage:
         cacher = Cacher(storage, f"{settings.etcd_prefix}/")
         async with _environment(settings, cacher) as environment:
             served = (*kinds.discover(), *environment.kinds)
+            kindcheck.check(served)
             stores = build_stores(served, cacher, settings.etcd_prefix, environment)
             drain = Drain()
             metrics = Metrics(stores.keys())
@@ -202,6 +205,15 @@ def _controllers(settings: Settings, environment: Environment, stores: Stores, i
     candidate = Candidate(environment.client, namespace, name, identity, timing)
     leads = instruments.leads.labels(name)
     return [partial(run_as_leader, candidate, fence, partial(_lead, runs, leads))]
+
+
+def _check_controllers(settings: Settings) -> None:
+    """Raises SettingsError for a name that no controller has."""
+    known = [found.name for found in reconciler.discover()]
+    for name in (entry.removeprefix("-") for entry in settings.controllers):
+        if name not in ("*", *known):
+            problem = f"--controllers={','.join(settings.controllers)}: there is no controller {name!r}"
+            raise SettingsError(f"{problem}; there are {', '.join(known)}")
 
 
 def _always() -> None:

@@ -137,7 +137,8 @@ class Dependents:
 
     def _path(self, child: Object) -> str:
         meta = child["metadata"]
-        return f"{self.prefix}/namespaces/{meta['namespace']}/{self.plural}/{meta['name']}"
+        place = f"/namespaces/{meta['namespace']}" if meta.get("namespace") else ""
+        return f"{self.prefix}{place}/{self.plural}/{meta['name']}"
 
 
 def _judge(live: Object, desired: Object, owner: Object, manager: str) -> Action:

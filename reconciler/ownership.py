@@ -28,11 +28,11 @@ def is_controlled_by(obj: Object, owner: Object) -> bool:
 
 
 def owner_key(obj: Object, kind: Kind) -> str | None:
-    """namespace/name of the object of this kind that controls it, if one does."""
+    """The key (`informer.key_of`) of the object of this kind that controls it, if one does."""
     owner = controller_of(obj)
     if owner is None or (owner["apiVersion"], owner["kind"]) != (kind.api_version, kind.kind):
         return None
-    return f"{obj['metadata']['namespace']}/{owner['name']}"
+    return f"{obj['metadata']['namespace']}/{owner['name']}" if kind.namespaced else str(owner["name"])
 
 
 def in_step(live: Object, desired: Object, manager: str) -> bool:

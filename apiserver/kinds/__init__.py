@@ -4,12 +4,17 @@ import importlib
 import pkgutil
 
 from apiserver.machinery.kind import Kind
+from apiserver.machinery.kindcheck import KindError
 
 
 def discover() -> tuple[Kind, ...]:
-    """The KIND (or KINDS) of every module in this package, in the modules' order of names."""
+    """The KIND (or KINDS) of every module in this package, in the modules' order of names. Raises KindError for a
+    module without either."""
     kinds: list[Kind] = []
     for module_info in pkgutil.iter_modules(__path__, f"{__name__}."):
         module = importlib.import_module(module_info.name)
-        kinds += getattr(module, "KINDS", ()) or (module.KIND,)
+        for kind in getattr(module, "KINDS", (getattr(module, "KIND", None),)):
+            if not isinstance(kind, Kind):
+                raise KindError(f"{module.__file__} must export a Kind as KIND, or several as KINDS")
+            kinds.append(kind)
     return tuple(kinds)

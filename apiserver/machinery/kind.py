@@ -7,7 +7,6 @@ from functools import cached_property
 from pydantic import BaseModel
 
 from apiserver.machinery.errors import FieldError, Object, Resource
-from apiserver.machinery.jsonpath import compile_path, simple_keys
 from apiserver.machinery.schema import schema_of
 
 Validate = Callable[[Object, Object | None], Sequence[FieldError]]
@@ -60,14 +59,6 @@ class Kind:
     selectable_fields: tuple[str, ...] = ()
     description: str = ""
     has_status: bool = field(default=False)
-
-    def __post_init__(self) -> None:
-        """Raises ValueError for a path that is not understood: at the start, not at the first request."""
-        for path in (*(column.path for column in self.columns), *self.selectable_fields):
-            compile_path(path)
-        if self.scale:
-            for path in filter(None, (self.scale.spec_replicas, self.scale.status_replicas, self.scale.selector)):
-                simple_keys(path)
 
     @cached_property
     def api_version(self) -> str:

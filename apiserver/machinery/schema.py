@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import core_schema
 
 from apiserver.machinery.errors import Object
 
@@ -50,19 +52,29 @@ _KIND = "The REST resource that this object represents, in CamelCase."
 
 def from_model(model: type[BaseModel]) -> Object:
     """The structural schema of a pydantic model. Raises ValueError for what a structural schema cannot say."""
-    document = model.model_json_schema(mode="validation")
+    document = model.model_json_schema(mode="validation", schema_generator=_Generator)
     return _structural(document, document.get("$defs", {}), model.__name__)
 
 
+class _Generator(GenerateJsonSchema):
+    """pydantic's, which leaves out a default that is computed."""
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> dict[str, Any]:
+        computed = {_COMPUTED: True} if "default_factory" in schema else {}
+        return {**super().default_schema(schema), **computed}
+
+
+_COMPUTED = "default_factory"
+_UNION = "a union of several types has no structural schema; declare one type"
+_REFUSED = {
+    _COMPUTED: "a default_factory has no place in a schema; write the default itself",
+    "oneOf": _UNION,
+    "prefixItems": "a tuple has no structural schema; declare a list",
+}
+
+
 def _structural(node: Object, definitions: Object, where: str) -> Object:
-    if "$ref" in node:
-        target = definitions[node["$ref"].rpartition("/")[2]]
-        return _structural({**target, **{k: v for k, v in node.items() if k != "$ref"}}, definitions, where)
-    if "anyOf" in node:
-        return _structural(_optional(node, where), definitions, where)
-    if len(node.get("allOf", ())) == 1:
-        rest = {k: v for k, v in node.items() if k != "allOf"}
-        return _structural({**node["allOf"][0], **rest}, definitions, where)
+    node, definitions = _written_out(node, definitions, where)
     schema = {key: value for key, value in node.items() if key in _KEPT or key.startswith("x-kubernetes-")}
     if "default" in schema:
         schema["default"] = _without_nulls(schema["default"])
@@ -75,6 +87,26 @@ def _structural(node: Object, definitions: Object, where: str) -> Object:
         schema["enum"] = [node["const"]]
     _add_children(schema, node, definitions, where)
     return schema
+
+
+def _written_out(node: Object, definitions: Object, where: str) -> tuple[Object, Object]:
+    """The node with what it refers to, and the definitions that it may still refer to. Raises ValueError for what has
+    no place in a structural schema."""
+    if "$ref" in node:
+        name = node["$ref"].rpartition("/")[2]
+        if name not in definitions:
+            raise ValueError(f"{where}: {name} contains itself, which a structural schema cannot say")
+        others = {k: v for k, v in definitions.items() if k != name}
+        return _written_out({**definitions[name], **{k: v for k, v in node.items() if k != "$ref"}}, others, where)
+    for keyword, reason in _REFUSED.items():
+        if keyword in node:
+            raise ValueError(f"{where}: {reason}")
+    if "anyOf" in node:
+        return _written_out(_optional(node, where), definitions, where)
+    if len(node.get("allOf", ())) == 1:
+        rest = {k: v for k, v in node.items() if k != "allOf"}
+        return _written_out({**node["allOf"][0], **rest}, definitions, where)
+    return node, definitions
 
 
 def _without_nulls(value: Any) -> Any:
@@ -90,7 +122,7 @@ def _optional(node: Object, where: str) -> Object:
     """`X | None`: an optional X. Null stands for absent, as everywhere in Kubernetes' own types."""
     choices = [choice for choice in node["anyOf"] if choice.get("type") != "null"]
     if len(choices) != 1:
-        raise ValueError(f"{where}: a union of several types has no structural schema; declare one type")
+        raise ValueError(f"{where}: {_UNION}")
     return {**choices[0], **{key: value for key, value in node.items() if key != "anyOf"}}
 
 
@@ -103,7 +135,6 @@ def _add_children(schema: Object, node: Object, definitions: Object, where: str)
     elif isinstance(node.get("additionalProperties"), dict):
         schema["additionalProperties"] = _structural(node["additionalProperties"], definitions, where)
     elif node.get("type") == "object" or not node.keys() & {"type", "enum", INT_OR_STRING}:
-        schema["type"] = "object"
         schema[PRESERVE] = True
     if "items" in node:
         schema["items"] = _structural(node["items"], definitions, where)

@@ -9,16 +9,16 @@ import pytest
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.process import eventually
 from tests.controlplane.secure_etcd import SecureEtcd
-from tests.controlplane.server import ROOT, APIServerProcess, Standalone, command, environment
+from tests.controlplane.server import ROOT, APIServerProcess, Standalone, command, environment, with_kinds
 from tests.e2e.conftest import StartServer
 
 SOON = 30.0
 
 
-def _sentence(*flags: str) -> str:
-    """What the server says when it cannot start with these flags."""
+def _sentence(*flags: str, root: Path = ROOT) -> str:
+    """What the server in `root` says when it cannot start with these flags."""
     done = subprocess.run(
-        command(*flags), cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=SOON, check=False
+        command(*flags), cwd=root, env=environment(), capture_output=True, text=True, timeout=SOON, check=False
     )
     assert done.returncode not in (0, None)
     assert "Traceback" not in done.stderr + done.stdout
@@ -35,6 +35,7 @@ def _sentence(*flags: str) -> str:
         (["--standalone", "--secure-port=no"], "--secure-port"),
         (["--etcd-servers=https://127.0.0.1:1", "--etcd-cafile=/nowhere/ca.crt"], "--etcd-cafile=/nowhere/ca.crt"),
         (["--etcd-servers=https://127.0.0.1:1", "--kubeconfig=/nowhere/config"], "--kubeconfig=/nowhere/config"),
+        (["--standalone", "--controllers=*,-websites"], "there is no controller 'websites'; there are website"),
         (["--standalone", "--data-dir=/dev/null/data"], "--data-dir"),
         (["--standalone", "--tls-cert-file=/etc/hostname"], "--tls-private-key-file"),
     ],
@@ -55,6 +56,14 @@ def test_port_in_use(standalone: Standalone, tmp_path: Path) -> None:
     """A port that somebody else listens on is named."""
     flags = ("--standalone", f"--data-dir={tmp_path}", f"--secure-port={standalone.port}")
     assert str(standalone.port) in _sentence(*flags)
+
+
+def test_a_kind_that_cannot_be_served(tmp_path: Path) -> None:
+    """A mistake in a kind's own file is told to its author as an operator's is."""
+    kind = "Kind('example.com', 'v1', 'Tile', 'tiles', short_names='ti')"
+    root = with_kinds(tmp_path, {"tile": f"from apiserver.machinery.kind import Kind\nKIND = {kind}\n"})
+    said = _sentence("--standalone", f"--data-dir={tmp_path / 'data'}", root=root)
+    assert said.startswith("error: kind Tile of example.com/v1: short_names must be a tuple")
 
 
 def test_broken_kubeconfig(tmp_path: Path) -> None:

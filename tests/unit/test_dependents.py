@@ -68,6 +68,15 @@ async def test_creation_that_is_refused() -> None:
     assert (outcome.action, outcome.child, str(outcome.error)) == ("refused", {}, "no such port")
 
 
+async def test_child_without_a_namespace() -> None:
+    """What is cluster-scoped has no namespace in its path."""
+    cluster, wanted = MemoryCluster(), service()
+    del wanted["metadata"]["namespace"]
+    outcome = await services(cluster).ensure(wanted, website())
+
+    assert (outcome.action, cluster.applied) == ("created", ["/api/v1/services/kubia-website"])
+
+
 @pytest.mark.parametrize("status", [0, 429, 503])
 async def test_creation_that_gets_no_answer(status: int) -> None:
     """What will pass is no refusal; nothing else is asked."""

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from apiserver.machinery.jsonpath import compile_path, set_path, simple_keys
-from apiserver.machinery.kind import Column, Kind, Scale
 
 OBJECT: dict[str, Any] = {
     "metadata": {"name": "x", "annotations": {"a.b": "dotted", "it's": "quoted"}},
@@ -103,13 +102,3 @@ def test_only_simple_paths_can_be_set() -> None:
     assert simple_keys(".spec.replicas") == ("spec", "replicas")
     with pytest.raises(ValueError, match="must name members only"):
         set_path({}, ".spec.list[0]", 1)
-
-
-def test_a_kind_with_a_bad_path_cannot_be_declared() -> None:
-    """Mistakes in columns, selectable fields and scale show at the start."""
-    with pytest.raises(ValueError, match="not understood"):
-        Kind("example.com", "v1", "Thing", "things", columns=(Column("A", ".spec["),))
-    with pytest.raises(ValueError, match="not understood"):
-        Kind("example.com", "v1", "Thing", "things", selectable_fields=("spec[",))
-    with pytest.raises(ValueError, match="members only"):
-        Kind("example.com", "v1", "Thing", "things", scale=Scale(".spec.a[0]", ".status.a"))

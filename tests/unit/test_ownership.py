@@ -1,6 +1,7 @@
 """Whose an object is, and whose its fields are."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -72,6 +73,7 @@ def test_owner_key() -> None:
     orphan["metadata"]["ownerReferences"][0]["controller"] = False
 
     assert owner_key(child, KIND) == "ns/kubia"
+    assert owner_key(child, replace(KIND, namespaced=False)) == "kubia"
     for lost in (other, orphan, {"metadata": {"name": "x"}}):
         assert owner_key(lost, KIND) is None
     assert is_controlled_by(child, website())

@@ -41,7 +41,7 @@ class Outer(BaseModel):
     big: int64 | None = None
     ratio: Annotated[float, Field(gt=0, lt=1, multiple_of=0.25)] | None = None
     flag: bool = False
-    inner: Inner = Field(default_factory=Inner)
+    inner: Inner | None = None
     maybe: Inner | None = Field(default=None, description="Perhaps.")
     items: Annotated[list[Inner], Field(min_length=1, max_length=3)] | None = None
     tags: Annotated[list[str], ListSet] | None = None
@@ -49,6 +49,8 @@ class Outer(BaseModel):
     labels: dict[str, str] | None = None
     counts: dict[str, int32] | None = None
     free: dict[str, Any] | None = None
+    anything: Any = None
+    several: list[Any] | None = None
     color: Color = Color.RED
     mode: Literal["a", "b"] = "a"
     fixed: Literal["only"] | None = None
@@ -87,6 +89,8 @@ MARKED = from_model(Marked)["properties"]
         ("labels", {"type": "object", "additionalProperties": {"type": "string"}}),
         ("counts", {"type": "object", "additionalProperties": {"type": "integer", "format": "int32"}}),
         ("free", {"type": "object", "x-kubernetes-preserve-unknown-fields": True}),
+        ("anything", {"x-kubernetes-preserve-unknown-fields": True}),
+        ("several", {"type": "array", "items": {"x-kubernetes-preserve-unknown-fields": True}}),
         ("color", {"type": "string", "enum": ["red", "blue"], "default": "red"}),
         ("mode", {"type": "string", "enum": ["a", "b"], "default": "a"}),
         ("fixed", {"type": "string", "enum": ["only"]}),
