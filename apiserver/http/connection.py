@@ -2,9 +2,10 @@
 that leave in one piece."""
 
 import asyncio
+import re
 import weakref
 from collections.abc import Collection, Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import inf
 from typing import Any
 from urllib.parse import unquote
@@ -13,7 +14,8 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from apiserver.http.asgi import Message
+from apiserver.http.asgi import Message, Receive, Scope, Send
+from apiserver.http.respond import TEXT, send_bytes
 from http2.hpack import FIELD_OVERHEAD
 
 MAX_HEADER_BYTES = 1 << 20
@@ -35,6 +37,8 @@ _TOO_LARGE = (
     b"connection: close\r\n\r\n431 Request Header Fields Too Large"
 )
 
+_BAD_REQUEST = "400 Bad Request"
+_HOST = re.compile(rb"[A-Za-z0-9!$%&'()*+,\-.:;=\[\]_~]*")
 _JOINED = 16 * 1024
 """Bytes that a TLS record holds."""
 _BODILESS = (204, 304)
@@ -44,6 +48,22 @@ _BODILESS = (204, 304)
 def _chunk(data: bytes) -> bytes:
     """Not empty. The same is often pushed to one connection after the other."""
     return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def _host_fault(headers: Iterable[tuple[bytes, bytes]], version: str) -> str:
+    """Why a request is for no host or for several, of which each who reads it might choose another (RFC 9112 section
+    3.2); in Go's words, "" if it is not."""
+    hosts = [value for name, value in headers if name == b"host"]
+    if not hosts:
+        return "" if version == "1.0" else f"{_BAD_REQUEST}: missing required Host header"
+    if len(hosts) > 1:
+        return _BAD_REQUEST
+    return "" if _HOST.fullmatch(hosts[0]) else f"{_BAD_REQUEST}: malformed Host header"
+
+
+async def _refuse(fault: str, _scope: Scope, _receive: Receive, send: Send) -> None:
+    """The application of a request that none is shown."""
+    await send_bytes(send, 400, fault.encode(), [TEXT, (b"connection", b"close")])
 
 
 class Cycle(RequestResponseCycle):
@@ -286,11 +306,17 @@ class Protocol(HttpToolsProtocol):
             self._cancel_head_timer()
         before, cycle = self.cycle, self._begin_cycle()
         self.cycle = cycle
+        fault = _host_fault(self.headers, self.scope["http_version"])
+        app: Any = partial(_refuse, fault) if fault else self.app
         if before is None or before.response_complete:
-            self._start_asgi_task(cycle, self.app)
+            self._start_asgi_task(cycle, app)
         else:
             self.flow.pause_reading()
-            self.pipeline.appendleft((cycle, self.app))
+            self.pipeline.appendleft((cycle, app))
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP; in Go's words, not in uvicorn's."""
+        super().send_400_response(_BAD_REQUEST)
 
     def _begin_cycle(self) -> Cycle:
         """Completes the scope of the request whose headers have come."""

@@ -331,3 +331,42 @@ class _Clock:
 
     def __init__(self, now: float) -> None:
         self.time = lambda: now
+
+
+HOSTS = {
+    b"Host: a\r\n": b"ok",
+    b"Host: [::1]:8443\r\n": b"ok",
+    b"Host:\r\n": b"ok",
+    b"": b"400 Bad Request: missing required Host header",
+    b"Host: a b\r\n": b"400 Bad Request: malformed Host header",
+    b"Host: a/b\r\n": b"400 Bad Request: malformed Host header",
+    b"Host: a\r\nHost: a\r\n": b"400 Bad Request",
+}
+
+
+@pytest.mark.parametrize(("headers", "wanted"), HOSTS.items())
+async def test_one_host(headers: bytes, wanted: bytes) -> None:
+    """A request of HTTP/1.1 is for one host, or it is refused in Go's words and nobody sees it; one of HTTP/1.0 may be
+    for none."""
+
+    async def answer(_: Scope, send: Send) -> None:
+        await send(START)
+        await send(body(b"ok"))
+
+    head, _, told = b"".join((await asked(answer, b"GET / HTTP/1.1\r\n%b\r\n" % headers)).written).partition(
+        b"\r\n\r\n"
+    )
+    code, closes = (b"200", False) if wanted == b"ok" else (b"400", True)
+    assert (head.split(b" ")[1], b"connection: close" in head, told) == (code, closes, wanted)
+    assert (await asked(answer, b"GET / HTTP/1.0\r\n\r\n")).written[0].startswith(b"HTTP/1.1 200 ")
+
+
+async def test_no_http() -> None:
+    """What is no HTTP is told so in Go's words."""
+
+    async def answer(_: Scope, send: Send) -> None:
+        raise AssertionError("the application has been asked")
+
+    pipe = await asked(answer, b"hello\r\n\r\n")
+    assert b"".join(pipe.written).endswith(b"\r\n\r\n400 Bad Request")
+    assert pipe.closed

@@ -60,6 +60,9 @@ CASES: Cases = {
         read("/a", {"Impersonate-Group": "system:masters"}),
         read("/a", {"X-HTTP-Method-Override": "DELETE"}),
     ),
+    "hosts": tuple(
+        read("", {"Host": text}) for text in ("other", "a:1", "[::1]:5", "", "a b", "a/b", "a\\b", "a@b", "a#")
+    ),
     "tokens": tuple(
         read(path, {"Authorization": text})
         for path in ("", "/apis/{GROUP}/v1alpha1")
