@@ -5,13 +5,14 @@ from collections.abc import Callable, MutableMapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from apiserver.endpoints.conversion import LARGE, laid_out, off_loop
 from apiserver.http.asgi import Connection, Headers, Receive, Scope, Send
 from apiserver.http.body import read_body
 from apiserver.http.negotiation import JSON, YAML, Format, negotiate, wants_pretty
 from apiserver.http.respond import format_of, send_bytes, send_parts, send_status
 from apiserver.http.warning import warning_headers
 from apiserver.machinery import codec
-from apiserver.machinery.encoding import encode_ordered, indent, to_yaml
+from apiserver.machinery.encoding import AS_YAML, INDENTED, encode_ordered
 from apiserver.machinery.errors import APIError, BadRequest, Object, invalid
 from apiserver.machinery.pieces import Piece, gzipped
 from apiserver.machinery.request import RequestInfo, User, first
@@ -19,7 +20,6 @@ from apiserver.machinery.request import RequestInfo, User, first
 _GZIP_FROM = 128 * 1024
 _GZIP_AT_ONCE = 512 * 1024
 """Bytes that are compressed in a millisecond or two."""
-_LARGE = 64 * 1024
 T = TypeVar("T")
 
 
@@ -83,10 +83,15 @@ class Exchange:
         connection: Connection | None = self._scope.get("extensions", {}).get("connection")
         return connection
 
+    async def decoded(self, decode: Callable[..., T], data: bytes) -> T:
+        """`decode(data, content_type=...)`. Raises what that raises, and UnsupportedMediaType."""
+        content_type = self.header(b"content-type")
+        is_yaml = codec.input_type(content_type) == YAML
+        return await off_loop(partial(decode, content_type=content_type), data, yaml=is_yaml)
+
     async def untyped(self, data: bytes) -> Object:
         """The body `data` as any JSON object. Raises BadRequest, UnsupportedMediaType."""
-        decode = partial(codec.decode_untyped, content_type=self.header(b"content-type"))
-        return await off_loop(decode, data)
+        return await self.decoded(codec.decode_untyped, data)
 
     def warn(self, *texts: str) -> None:
         """Each text once."""
@@ -99,7 +104,7 @@ class Exchange:
     async def reply(self, code: int, data: bytes) -> None:
         """Sends JSON bytes in the format that was asked for."""
         chosen = self.format
-        if len(data) <= _LARGE and chosen.media_type == JSON and not self._pretty(chosen):
+        if len(data) <= LARGE and chosen.media_type == JSON and not self._pretty(chosen):
             await send_bytes(self.send, code, data + b"\n", [chosen.header, *warning_headers(self.warnings)])
         else:
             await self.reply_pieces(code, [Piece(data)])
@@ -117,9 +122,9 @@ class Exchange:
 
     async def _formatted(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
         if self.format.media_type == YAML:
-            return [Piece(await off_loop(to_yaml, _joined(pieces)))]
+            return await laid_out(pieces, AS_YAML)
         if self._pretty(self.format):
-            return [Piece(await off_loop(indent, _joined(pieces)))]
+            return await laid_out(pieces, INDENTED)
         # Of one write with the end of the body, which is short.
         return [*pieces[:-1], Piece(pieces[-1].data + b"\n")]
 
@@ -132,10 +137,6 @@ class Exchange:
         await send_status(self.send, error, format_of(self._scope), warning_headers(self.warnings))
 
 
-def _joined(pieces: Sequence[Piece]) -> bytes:
-    return b"".join([piece.data for piece in pieces])
-
-
 async def _deflate(pieces: Sequence[Piece]) -> None:
     """Compresses what has not been yet, and lets others run meanwhile."""
     for piece in pieces:
@@ -144,11 +145,6 @@ async def _deflate(pieces: Sequence[Piece]) -> None:
         elif not piece.is_deflated:
             piece.deflate()
             await asyncio.sleep(0)
-
-
-async def off_loop(convert: Callable[[bytes], T], data: bytes) -> T:
-    """Small bodies are converted at once, large ones must not hold up the loop."""
-    return await asyncio.to_thread(convert, data) if len(data) > _LARGE else convert(data)
 
 
 def success_status(details: Object) -> bytes:

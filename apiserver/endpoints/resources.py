@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from apiserver.endpoints import patching, representation, scale
-from apiserver.endpoints.exchange import Exchange, off_loop, success_status
+from apiserver.endpoints.exchange import Exchange, success_status
 from apiserver.http.negotiation import Format
 from apiserver.machinery import codec, errors, strategy
 from apiserver.machinery.authorization import AuthorizationError, forbidden
@@ -46,7 +46,7 @@ def selectors(store: Store, query: Query, check: Callable[[Query], T]) -> tuple[
 
 
 async def off_loop_if_long(query: Query, parse: Callable[[], T]) -> T:
-    """What `parse` makes of the query; a selector may have a megabyte, which takes a second."""
+    """What `parse` makes of the query; a selector may have 64 KiB, which take a tenth of a second."""
     long = len(first(query, "labelSelector")) + len(first(query, "fieldSelector")) > LONG
     return await asyncio.to_thread(parse) if long else parse()
 
@@ -238,9 +238,7 @@ async def _authorize_create(exchange: Exchange) -> None:
 
 async def _object(store: Store, exchange: Exchange, data: bytes, options: WriteQuery) -> Object:
     """The body of a create or update, decoded for this kind."""
-    content_type = exchange.header(b"content-type")
-    decode = partial(codec.decode_object, store.kind, content_type=content_type, checked=options.checked)
-    decoded = await off_loop(decode, data)
+    decoded = await exchange.decoded(partial(codec.decode_object, store.kind, checked=options.checked), data)
     obj: Object = decoded.tree
     exchange.warn(*codec.check_faults(decoded.faults, options.field_validation, partial(codec.faulty, obj)))
     codec.check_version(store.kind, obj)

@@ -68,7 +68,7 @@ async def update(store: Store, exchange: Exchange) -> None:
     info = exchange.info
     data = await exchange.body()
     query = write_query(info.query, "UpdateOptions", exchange.header(b"user-agent"))
-    new = _decoded(exchange, data, query)
+    new = await _decoded(exchange, data, query)
     strategy.check_namespace(store.kind, new, info.namespace)
     strategy.check_name(new, info.name)
     exchange.warn(*codec.dedup_owners(new["metadata"], codec.REPEATED_OWNERS))
@@ -81,14 +81,14 @@ async def update(store: Store, exchange: Exchange) -> None:
     await _reply(store, exchange, await store.update(info.namespace, info.name, change, options, "scale"))
 
 
-def _decoded(exchange: Exchange, data: bytes, query: WriteQuery) -> Object:
+async def _decoded(exchange: Exchange, data: bytes, query: WriteQuery) -> Object:
     """The body of an update. Raises BadRequest, UnsupportedMediaType."""
 
     def refuse(_: str) -> APIError:
         return BadRequest(_UNREADABLE)
 
     try:
-        decoded = codec.parse(data, exchange.header(b"content-type"))
+        decoded = await exchange.decoded(codec.parse, data)
         new = _checked(exchange, _typed(decoded), query, refuse)
     except (GoJSONError, YAMLError, NotAnObject) as error:
         raise refuse("") from error

@@ -1,8 +1,9 @@
 """JSON trees as bytes, as Kubernetes writes them (wire.md 4): compact, indented or YAML."""
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import yaml
@@ -84,3 +85,26 @@ def to_yaml(data: bytes) -> bytes:
     """JSON bytes as YAML, keys sorted."""
     tree = orjson.loads(data)
     return yaml.dump(tree, Dumper=_Dumper, allow_unicode=True, width=_LINE, sort_keys=True).encode()
+
+
+ITEM = b'"ITEM"'
+"""Stands where a list's items will."""
+
+
+class Layout(NamedTuple):
+    """Another layout of JSON: `document` converts all of it, `items` what stands within a list, separated by commas,
+    and `separator` stands between two such parts; ITEM becomes `item`."""
+
+    document: Callable[[bytes], bytes]
+    items: Callable[[bytes], bytes]
+    separator: bytes
+    item: bytes
+    is_yaml: bool = False
+
+
+def _indent_items(data: bytes) -> bytes:
+    return indent(b'{"":[%b]}' % data).removeprefix(b'{\n  "": [\n').removesuffix(b"\n  ]\n}")
+
+
+INDENTED = Layout(indent, _indent_items, b",\n", b"    " + ITEM)
+AS_YAML = Layout(to_yaml, lambda data: to_yaml(b"[%b]" % data), b"", b"- ITEM\n", is_yaml=True)

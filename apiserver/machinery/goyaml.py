@@ -15,6 +15,8 @@ from apiserver.machinery.gojson import utf8_text
 EXPANDED_LIMIT = 10 * 1024 * 1024
 """Characters of a document with its aliases written out."""
 DEPTH_LIMIT = 200
+NODES_LIMIT = 400_000
+"""Of a document. Each takes 350 bytes until it is JSON: a body of single digits would need half a gigabyte."""
 MERGED_LIMIT = 400_000
 """Members that "<<" may bring into maps: as many nodes as go-yaml reads before it counts how many are aliases'."""
 
@@ -158,9 +160,10 @@ def _marked(error: yaml.MarkedYAMLError) -> str:
 
 def _check_events(data: bytes) -> None:
     """The C composer recurses without a limit: nesting must be refused before it overflows the stack, and so must
-    aliases that lead nowhere or around."""
+    aliases that lead nowhere or around, and what takes too much memory."""
     anchors: set[str | None] = set()
     around: list[str | None] = []
+    nodes = 0
     for event in yaml.parse(data, _Loader):
         if isinstance(event, yaml.DocumentEndEvent):
             return
@@ -170,6 +173,9 @@ def _check_events(data: bytes) -> None:
             around.pop()
         elif isinstance(event, yaml.NodeEvent):
             anchors.add(event.anchor)
+            nodes += 1
+            if nodes > NODES_LIMIT:
+                raise YAMLError(f"yaml: document contains more than {NODES_LIMIT} nodes")
         if isinstance(event, yaml.CollectionStartEvent):
             around.append(event.anchor)
             if len(around) > DEPTH_LIMIT:

@@ -120,6 +120,13 @@ def test_yaml_bomb_of_merges() -> None:
         parse_yaml((text + "- {<<: *a}\n" * 20_000).encode())
 
 
+@pytest.mark.parametrize("data", [b"a: [" + b"1," * 400_000 + b"]", b"- a\n" * 400_000, b"? a\n" * 400_000])
+def test_many_nodes(data: bytes) -> None:
+    """A body of 3 MiB may have more than a million nodes, which would take half a gigabyte until they are JSON."""
+    with pytest.raises(YAMLError, match="more than 400000 nodes"):
+        parse_yaml(data)
+
+
 @pytest.mark.parametrize("data", [b"[" * 200_000, b"- " * 100_000 + b"a", b"{a: " * 100_000])
 def test_deep_yaml(data: bytes) -> None:
     """Nesting that would overflow the stack of the C library is refused."""
