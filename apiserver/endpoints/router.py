@@ -43,17 +43,22 @@ class ResourceRouter:
             return
         info: RequestInfo = scope["state"]["info"]
         if not info.is_resource:
-            await self._rest(scope, receive, send)
+            # FastAPI's routes take no notice of a line's end behind a path.
+            await (_no_page(send) if info.path.endswith("\n") else self._rest(scope, receive, send))
             return
         route = self._routes.get((info.group, info.version, info.resource))
         if route is None or not _reachable(route.store, info):
-            await send_text(send, 404, "404 page not found\n")
+            await _no_page(send)
             return
         exchange = Exchange(scope, receive, send)
         try:
             await _handler(route, info)(route.store, exchange)
         except APIError as error:
             await exchange.reply_error(error)
+
+
+async def _no_page(send: Send) -> None:
+    await send_text(send, 404, "404 page not found\n")
 
 
 def _reachable(store: Store, info: RequestInfo) -> bool:

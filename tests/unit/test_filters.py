@@ -345,7 +345,16 @@ async def test_bad_timeout() -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("0", 0), ("1h2m3.5s", 3723.5), ("+1.5h", 5400), ("-1m", -60), (".5s", 0.5), ("1.s", 1), ("100ms", 0.1)],
+    [
+        ("0", 0),
+        ("1h2m3.5s", 3723.5),
+        ("+1.5h", 5400),
+        ("-1m", -60),
+        (".5s", 0.5),
+        ("1.s", 1),
+        ("100ms", 0.1),
+        ("2562047h", 9223369200),
+    ],
 )
 def test_duration(text: str, seconds: float) -> None:
     """Go's durations in seconds."""
@@ -363,6 +372,11 @@ def test_duration(text: str, seconds: float) -> None:
         ("1m5", 'time: missing unit in duration "1m5"'),
         ("5 s", 'time: unknown unit " s" in duration "5 s"'),
         ("3d", 'time: unknown unit "d" in duration "3d"'),
+        ("2562048h", 'time: invalid duration "2562048h"'),
+        ("9" * 400, f'time: invalid duration "{"9" * 400}"'),
+        ("٣s", r'time: invalid duration "\xd9\xa3s"'),
+        ("1\n", r'time: unknown unit "\x0a" in duration "1\x0a"'),
+        ('1"\\', r'time: unknown unit "\"\\" in duration "1\"\\"'),
     ],
 )
 def test_no_duration(text: str, fault: str) -> None:

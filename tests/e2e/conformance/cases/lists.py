@@ -14,6 +14,14 @@ CASES: Cases = {
         *(read("", watch="1", timeoutSeconds="1", limit=text) for text in ("-0", "-1")),
         Step("DELETE", "/none", query={"gracePeriodSeconds": "-0"}),
     ),
+    "durations": tuple(
+        listed({"timeout": text}, path)
+        for path in ("", "/none")
+        for text in (
+            *("1h30m", ".5s", "1.s", "1.5.5s", "5 s", "3d", "1\n", '1"', "\\", "\0", "\x7f", "é", "1µs", "٣s", "1s٣"),
+            *("2562047h", "2562048h", "9223372036854775808", "99999999999999999999ns", "-1h", "+1h", "--1h", "1h-1m"),
+        )
+    ),
     "selectors-and-tables": (
         *LABELLED,
         *(

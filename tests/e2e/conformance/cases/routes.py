@@ -17,5 +17,17 @@ CASES: Cases = {
         Step("DELETE", "/apis/{GROUP}/v1alpha1/websites"),
         read("/apis/{GROUP}/v1alpha1/websites", fieldSelector="metadata.namespace={ns}"),
     ),
+    "line-ends": tuple(
+        read(f"{path}%0A")
+        for path in (
+            "/apis/{GROUP}",
+            "/apis/{GROUP}/v1alpha1",
+            "/apis/{GROUP}/v1alpha1/",
+            "",
+            "/a",
+            "/a/status",
+            "/a/scale/",
+        )
+    ),
     "discovery": (read("/apis/{GROUP}"), read("/apis/{GROUP}/v1alpha1")),
 }
