@@ -157,7 +157,7 @@ class EventRecorder:
         except ClientError as error:
             if error.status == 409:
                 return True
-            if now - series.first < _TOO_OLD and (error.status in (0, 408, 429) or error.status >= 500):
+            if now - series.last < _TOO_OLD and (error.status in (0, 408, 429) or error.status >= 500):
                 raise
             _log.info("event %s is dropped: %s", series.event["metadata"]["name"], error)
             return False

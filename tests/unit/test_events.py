@@ -235,6 +235,21 @@ def test_old_event_is_given_up() -> None:
     recording(test)
 
 
+def test_series_outlives_a_write_that_fails() -> None:
+    """What still goes on is news, however long ago it began: it stays one Event."""
+
+    async def test(recorder: EventRecorder, sink: MemoryEvents) -> None:
+        for number in range(200):
+            record(recorder)
+            if number == 100:
+                sink.refusals += [ClientError(503, "", "no answer")] * 3
+            await asyncio.sleep(10)
+        await asyncio.sleep(400)
+        assert [event["series"]["count"] for event in sink.events.values()] == [200]
+
+    recording(test)
+
+
 def test_more_important_work_goes_first() -> None:
     """Before each event the recorder waits for its turn, until the event is half a minute old; what repeats meanwhile
     is written as one."""
