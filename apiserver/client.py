@@ -1,8 +1,9 @@
 """The host cluster's API as JSON trees: `kubernetes.aio`'s configuration, credentials and TLS, and an HTTP session of
 aiohttp as it is: what the generated client does around each request costs twice as much as the request.
 
-Paths are absolute API paths such as /apis/apps/v1/namespaces/ns/deployments/x. Every call ends within 10 s; a watch
-has no total limit, but ends when its stream is silent for longer than the server sends bookmarks (about a minute).
+Paths are absolute API paths such as /apis/apps/v1/namespaces/ns/deployments/x. Every call ends within 10 s, an apply or
+delete within half a minute; a watch has no total limit, but ends when its stream is silent for longer than the server
+sends bookmarks (about a minute).
 """
 
 import asyncio
@@ -26,6 +27,8 @@ from apiserver.machinery.errors import Object
 _log = logging.getLogger(__name__)
 _config: Any = loading  # kubernetes has types, its loaders are not annotated
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
+_ADMISSION_TIMEOUT = aiohttp.ClientTimeout(total=31, sock_connect=10)
+"""The cluster waits for an admission webhook, 10 s if nothing else was said, 30 s at the most, and then tells."""
 _WATCH_SECONDS = 300
 _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=130)
 _REFRESH_SECONDS = 60
@@ -107,10 +110,10 @@ class Client:
         """Server-side apply: creates or changes the object so that the fields of `body` are as given, whoever has said
         something else of them."""
         query = {"fieldManager": field_manager, "force": "true"}
-        return await self._call("PATCH", path, query, body, "application/apply-patch+yaml")
+        return await self._call("PATCH", path, query, body, "application/apply-patch+yaml", _ADMISSION_TIMEOUT)
 
     async def delete(self, path: str, body: Object | None = None) -> Object:
-        return await self._call("DELETE", path, {}, body)
+        return await self._call("DELETE", path, {}, body, timeout=_ADMISSION_TIMEOUT)
 
     async def watch(self, path: str, **query: str) -> AsyncGenerator[tuple[str, Object], None]:
         """One HTTP watch: (type, object) until the stream ends. An ERROR event is raised with its code (410: Expired).
@@ -129,9 +132,15 @@ class Client:
         await self._session.close()
 
     async def _call(
-        self, method: str, path: str, query: dict[str, str], body: Object | None = None, media_type: str = _JSON
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str],
+        body: Object | None = None,
+        media_type: str = _JSON,
+        timeout: aiohttp.ClientTimeout = _TIMEOUT,
     ) -> Object:
-        async with self._response(method, path, query, body, media_type) as response:
+        async with self._response(method, path, query, body, media_type, timeout) as response:
             return _parsed(await response.read())
 
     @asynccontextmanager

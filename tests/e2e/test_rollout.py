@@ -1,13 +1,19 @@
 """Websites on a cluster with a node: Deployments become available, so Websites become Ready, and stay right."""
 
+import ssl
+import threading
 import time
+from base64 import b64encode
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import httpx
 import orjson
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from apiserver import certificates
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.kubectl import Kubectl, Object
 from tests.controlplane.nodes import Nodes
@@ -235,10 +241,36 @@ def test_foreign_child_is_left_alone_until_it_goes(restricted: Kubectl) -> None:
     assert owner["uid"] == item["metadata"]["uid"]
 
 
-def test_webhook_that_does_not_answer_is_told_until_it_is_gone(restricted: Kubectl) -> None:
-    """A Service that the cluster cannot admit is the cluster's own error (500), and its answer is in the condition."""
+class _Thoughtful(BaseHTTPRequestHandler):
+    """Takes a request, and does not answer it until the client has gone."""
+
+    def do_POST(self) -> None:
+        self.rfile.read()
+
+
+@pytest.fixture
+def thoughtful(tmp_path: Path) -> Iterator[Object]:
+    """The clientConfig of a webhook that takes requests and answers none."""
+    ca = certificates.make_ca("webhook-ca")
+    certificates.store(tmp_path, "webhook", certificates.issue(ca, "webhook", ips=("127.0.0.1",), server=True))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "webhook.crt", tmp_path / "webhook.key")
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Thoughtful) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield {"url": f"https://127.0.0.1:{server.server_port}/", "caBundle": b64encode(ca.cert_pem).decode()}
+        server.shutdown()
+
+
+@pytest.mark.parametrize("listening", [False, True])
+def test_webhook_that_does_not_answer_is_told_until_it_is_gone(
+    restricted: Kubectl, thoughtful: Object, listening: bool
+) -> None:
+    """A Service that the cluster cannot admit is the cluster's own error (500), and its answer is in the condition, at
+    once where nobody listens, else when kube-apiserver has waited for as long as the webhook may take."""
     name = f"absent-{restricted.namespace}.example.com"
-    restricted.apply(_absent_webhook(name, restricted.namespace))
+    client = thoughtful if listening else {"url": "https://127.0.0.1:1/"}
+    restricted.apply(_webhook(name, restricted.namespace, client))
     try:
         create(restricted)
         restricted("wait", "website/kubia", "--for=condition=Degraded", f"--timeout={SOON:.0f}s", timeout=SOON + 5)
@@ -251,13 +283,14 @@ def test_webhook_that_does_not_answer_is_told_until_it_is_gone(restricted: Kubec
     ready(restricted)
 
 
-def _absent_webhook(name: str, namespace: str) -> Object:
-    """Asked about Services of the namespace, at a port where nobody listens."""
+def _webhook(name: str, namespace: str, client: Object) -> Object:
+    """Asked about Services of the namespace, for longer than the ten seconds that are the default."""
     rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["services"]}
     webhook = {
         "name": name,
         "rules": [rule],
-        "clientConfig": {"url": "https://127.0.0.1:1/"},
+        "clientConfig": client,
+        "timeoutSeconds": 15,
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
         "sideEffects": "None",
         "admissionReviewVersions": ["v1"],
