@@ -6,7 +6,8 @@ Rules:
 2. The same event again is no new object but a series: written at the second time, then every six minutes while it goes
    on. Six minutes without it end the series.
 3. An object may have 25 different events at once, then one in five minutes (client-go's spam filter); more are dropped.
-4. A write that fails is tried again, later each time, for ten minutes; what the cluster refuses is dropped.
+4. A write that fails is tried again, later each time, until what it tells is ten minutes old; what the cluster refuses
+   is dropped.
 5. At the end what has not been written is written, as far as a second goes.
 """
 

@@ -136,15 +136,15 @@ def _as_made(outcome: Outcome) -> Outcome:
 
 
 async def _conclude(website: Object, outcomes: Sequence[Outcome], world: World) -> float | None:
-    """Makes way for the Deployment and the Service, tells what was done about them, and how they are."""
-    for dependents, outcome in zip((world.deployments, world.services), outcomes, strict=True):
-        if outcome.action == "leftover":
-            await _remove(dependents, outcome.child, world)
+    """Tells what was done about the Deployment and the Service, and how they are; makes way for them."""
     failure = _failure(outcomes)
     _record(website, outcomes, failure, world.recorder)
     if failure is not None or not any(outcome.action in ("created", "updated") for outcome in outcomes):
         deployment, service = outcomes
         await _write_status(website, Seen(deployment.child, service.child, failure), world)
+    for dependents, outcome in zip((world.deployments, world.services), outcomes, strict=True):
+        if outcome.action == "leftover":
+            await _remove(dependents, outcome.child, world)
     for outcome in outcomes:
         if outcome.error is not None:
             raise outcome.error

@@ -294,6 +294,23 @@ async def test_children_of_an_earlier_namesake_are_replaced() -> None:
     assert cluster.applied == [SERVICE, DEPLOYMENT]
 
 
+async def test_children_that_may_not_be_removed_are_told() -> None:
+    """Those of an earlier namesake that the cluster does not let go are tried again, and the status says what for."""
+
+    class Keeping(MemoryCluster):
+        async def delete(self, path: str, body: Object | None = None) -> Object:
+            raise ClientError(403, "Forbidden", "no")
+
+    made_before, store = await made()
+    cluster = Keeping()
+    cluster.objects = made_before.objects
+    store.items["kubia"] = merged(website(), {"metadata": {"uid": "u2"}})
+    with pytest.raises(ClientError, match="no"):
+        await reconcile("ns/kubia", world(cluster, store))
+
+    assert condition(status(store))["reason"] == "Replacing"
+
+
 async def test_children_of_a_website_that_is_not_known_yet_stay() -> None:
     """The cache of Websites may be behind: storage decides whether an owner is there."""
     cluster, store = await made()
