@@ -136,7 +136,8 @@ def _partial(item: Item, version: str) -> bytes:
 
 def _table(kind: Kind, item: Item, form: _Form, first: bool = True) -> tuple[bytes, float]:
     """Of one row, and the moment until which it is right."""
-    meta = {"resourceVersion": item.decoded()["metadata"].get("resourceVersion", "")}
+    version = item.decoded()["metadata"].get("resourceVersion")
+    meta = {"resourceVersion": version} if version else {}
     shown, until = _row(kind, item, form, time.time())
     return b"%b%b%b" % (opening(kind, meta, form.version, first), shown, CLOSING), until
 

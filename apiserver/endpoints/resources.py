@@ -96,7 +96,6 @@ async def create(store: Store, exchange: Exchange) -> None:
     strategy.check_namespace(store.kind, obj, exchange.info.namespace)
     exchange.warn(*codec.dedup_owners(obj["metadata"], codec.REPEATED_OWNERS))
     item = await store.create(obj, _to_store(exchange, options))
-    exchange.warn(*finalizer_warnings(item.meta, {}))
     await reply_item(store, exchange, 201, item, chosen)
 
 
@@ -111,16 +110,11 @@ async def update(store: Store, exchange: Exchange) -> None:
     strategy.check_name(obj, info.name)
     exchange.warn(*codec.dedup_owners(obj["metadata"], codec.REPEATED_OWNERS))
 
-    before: Object = {}
-
     def swap(live: Object) -> Object:
-        nonlocal before
-        before = live["metadata"]
         store.check_uid(obj, live, dry_run=options.dry_run)
         return obj
 
     item = await store.update(info.namespace, info.name, swap, _to_store(exchange, options), info.subresource)
-    exchange.warn(*finalizer_warnings(item.meta, before))
     await reply_item(store, exchange, 200, item, chosen)
 
 
@@ -131,31 +125,23 @@ async def patch_(store: Store, exchange: Exchange) -> None:
     body = await exchange.body()
     options = _write_options(exchange, "PatchOptions", apply=media_type == APPLY)
     if media_type == APPLY:
-        item, before = await _apply(store, exchange, body, options)
+        item, created = await _apply(store, exchange, body, options)
     else:
-        item, before = await _patched(store, exchange, media_type, body, options)
-    exchange.warn(*finalizer_warnings(item.meta, before or {}))
-    await reply_item(store, exchange, 201 if before is None else 200, item, chosen)
+        item, created = await _patched(store, exchange, media_type, body, options), False
+    await reply_item(store, exchange, 201 if created else 200, item, chosen)
 
 
-async def _patched(
-    store: Store, exchange: Exchange, media_type: str, body: bytes, options: WriteQuery
-) -> tuple[Item, Object | None]:
-    """The object, and its metadata before."""
+async def _patched(store: Store, exchange: Exchange, media_type: str, body: bytes, options: WriteQuery) -> Item:
     info = exchange.info
     faults = patch_faults(media_type, body) if options.checked else []
-    before: Object = {}
 
     def change(live: Object) -> Object:
-        nonlocal before
-        before = live["metadata"]
         new = _coerced(store, exchange, PATCHES[media_type](live, body, options.checked), faults, options)
         strategy.check_namespace(store.kind, new, info.namespace)
         strategy.check_name(new, info.name)
         return new
 
-    item = await store.update(info.namespace, info.name, change, _to_store(exchange, options), info.subresource)
-    return item, before
+    return await store.update(info.namespace, info.name, change, _to_store(exchange, options), info.subresource)
 
 
 def _coerced(store: Store, exchange: Exchange, document: Any, faults: list[str], options: WriteQuery) -> Object:
@@ -173,7 +159,7 @@ def _coerced(store: Store, exchange: Exchange, document: Any, faults: list[str],
     return obj
 
 
-async def _apply(store: Store, exchange: Exchange, body: bytes, options: WriteQuery) -> tuple[Item, Object | None]:
+async def _apply(store: Store, exchange: Exchange, body: bytes, options: WriteQuery) -> tuple[Item, bool]:
     """`Store.apply`."""
     info = exchange.info
     config, repeated = await patching.configuration(body)
@@ -209,12 +195,8 @@ async def _delete_options(exchange: Exchange) -> DeleteOptions:
         return delete_options(exchange.info.query, None)
     body = await exchange.untyped(data)
     if body.get("kind", "DeleteOptions") != "DeleteOptions":
-        version = body.get("apiVersion", "v1")
-        raise BadRequest(f'no kind "{body["kind"]}" is registered for version "{version}" in scheme "{_SCHEME}"')
+        raise BadRequest(errors.unregistered(body["kind"], body.get("apiVersion", "v1")))
     return delete_options(exchange.info.query, body)
-
-
-_SCHEME = "pkg/runtime/scheme.go:111"
 
 
 def _write_options(exchange: Exchange, options_kind: str, *, apply: bool = False) -> WriteQuery:
@@ -222,7 +204,11 @@ def _write_options(exchange: Exchange, options_kind: str, *, apply: bool = False
 
 
 def _to_store(exchange: Exchange, options: WriteQuery) -> WriteOptions:
-    return WriteOptions(options.field_manager, options.dry_run, options.force, partial(_authorize_create, exchange))
+    def warn(new: Object, old: Object) -> None:
+        exchange.warn(*finalizer_warnings(new, old))
+
+    authorize = partial(_authorize_create, exchange)
+    return WriteOptions(options.field_manager, options.dry_run, options.force, authorize, valid=warn)
 
 
 async def _authorize_create(exchange: Exchange) -> None:

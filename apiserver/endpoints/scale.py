@@ -95,7 +95,7 @@ async def _decoded(exchange: Exchange, data: bytes, query: WriteQuery) -> Object
     return new
 
 
-_UNREADABLE = f'no kind is registered for the type v1.Scale in scheme "{scale.SCHEME}"'
+_UNREADABLE = f'no kind is registered for the type v1.Scale in scheme "{errors.SCHEME}"'
 """What kube-apiserver says of every body that it cannot read as a Scale."""
 
 

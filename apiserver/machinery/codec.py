@@ -124,7 +124,7 @@ def decode_object(kind: Kind, data: bytes, content_type: str, checked: bool = Tr
 def _unfit(kind: Kind, tree: Object, text: str) -> BadRequest:
     """What says which kind it is, but cannot be read as this one."""
     _, version = parse_group_version(tree.get("apiVersion") or "") or ("", "")
-    return BadRequest(f'{tree["kind"]} in version "{version}" cannot be handled as a {kind.kind}: {text}')
+    return BadRequest(f"{tree['kind']} in version {errors.quoted(version)} cannot be handled as a {kind.kind}: {text}")
 
 
 def faulty(obj: Object, text: str) -> BadRequest:
@@ -132,7 +132,7 @@ def faulty(obj: Object, text: str) -> BadRequest:
     kind, (_, version) = obj["kind"], parse_group_version(obj.get("apiVersion") or "") or ("", "")
     if not version:
         return BadRequest(errors.NO_VERSION)
-    return BadRequest(f'{kind} in version "{version}" cannot be handled as a {kind}: {text}')
+    return BadRequest(f"{kind} in version {errors.quoted(version)} cannot be handled as a {kind}: {text}")
 
 
 def check_version(kind: Kind, obj: Object) -> None:

@@ -271,6 +271,15 @@ def go_float(value: float) -> str:
     return f"{'-' * sign}{first}{'.' * bool(rest)}{rest}e{exact.adjusted():+03d}"
 
 
+SCHEME = "pkg/runtime/scheme.go:111"
+"""What texts call kube-apiserver's registry of Go types."""
+
+
+def unregistered(kind: str, version: str) -> str:
+    """Why nothing can be decoded as this."""
+    return f'no kind {quoted(kind)} is registered for version {quoted(version)} in scheme "{SCHEME}"'
+
+
 def required(field: str, detail: str = "") -> FieldError:
     return FieldError("FieldValueRequired", field, f"Required value: {detail}" if detail else "Required value")
 

@@ -6,7 +6,7 @@ k8s.io/apimachinery `pkg/util/managedfields/scalehandler.go`.
 
 from collections.abc import Callable
 
-from apiserver.machinery import managedfields
+from apiserver.machinery import errors, managedfields
 from apiserver.machinery.apply import apply
 from apiserver.machinery.errors import BadRequest, InternalError, Object, Plain
 from apiserver.machinery.fieldset import FieldSet, contains, difference, field_element, from_fields
@@ -34,7 +34,6 @@ _META = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 _UNSET = -(2**31)
 """Stands for replicas that the parent does not have, so that 0 is a change."""
 _OWNED = from_fields([("spec", "replicas")])
-SCHEME = "pkg/runtime/scheme.go:111"
 _PATH = ("f:spec", "f:replicas")
 
 
@@ -47,7 +46,7 @@ def fault(tree: Object) -> str:
     """What keeps a tree from being a Scale, "" if nothing does."""
     if (tree.get("apiVersion"), tree.get("kind")) == (API_VERSION, KIND):
         return _scale_fault(tree)
-    return f'no kind "{tree.get("kind")}" is registered for version "{tree.get("apiVersion")}" in scheme "{SCHEME}"'
+    return errors.unregistered(tree.get("kind", ""), tree.get("apiVersion", ""))
 
 
 def view(kind: Kind, parent: Object) -> Object:

@@ -16,7 +16,8 @@ from apiserver.machinery.names import parse_group_version
 from apiserver.machinery.schemacheck import NO_FIELD, validate, validate_distinct, validate_model
 from apiserver.machinery.validation import validate_meta, validate_meta_update
 
-SYSTEM_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
+_OF_DELETION = ("deletionTimestamp", "deletionGracePeriodSeconds")
+SYSTEM_FIELDS = ("uid", "creationTimestamp", "selfLink", *_OF_DELETION)
 GENERATED_SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 _BASE_LENGTH = 58
 _ANYTHING: Object = {}
@@ -45,6 +46,12 @@ def wipe_system_fields(meta: Object) -> None:
         meta.pop(field, None)
 
 
+def wipe_applied(meta: Object, *, dry_run: bool) -> None:
+    """Of an object that an apply creates. A dry run tells what was applied, though it would not be stored."""
+    for field in _OF_DELETION if dry_run else (*SYSTEM_FIELDS, "resourceVersion"):
+        meta.pop(field, None)
+
+
 def check_namespace(kind: Kind, obj: Object, namespace: str) -> None:
     """Fills in the request's namespace; a cluster-scoped object has none. Raises BadRequest for another one."""
     meta = obj["metadata"]
@@ -70,8 +77,8 @@ def before_create(kind: Kind, obj: Object, *, now: str, uid: str) -> None:
     if kind.status_subresource:
         obj.pop("status", None)
     _check_versioned(obj)
-    found = _validate_type(kind, obj) or _validate_object(kind, obj, None, validate_meta(meta, kind.namespaced), "")
-    _raise_invalid(kind, obj, found)
+    _raise_invalid(kind, obj, _validate_type(kind, obj, None))
+    _raise_invalid(kind, obj, _validate_object(kind, obj, None, validate_meta(meta, kind.namespaced), ""))
 
 
 def before_update(kind: Kind, new: Object, old: Object, subresource: str = "") -> Object:
@@ -83,7 +90,7 @@ def before_update(kind: Kind, new: Object, old: Object, subresource: str = "") -
     if _spec_of(kind, new) != _spec_of(kind, old):
         meta["generation"] = before.get("generation", 0) + 1
     found, again = validate_meta_update(meta, before, kind.namespaced)
-    if faults := _validate_type(kind, new):
+    if faults := _validate_type(kind, new, old):
         _raise_invalid(kind, new, found + faults)
     _raise_invalid(kind, new, _validate_object(kind, new, old, found + again, subresource))
     return new
@@ -127,10 +134,11 @@ def _check_versioned(obj: Object) -> None:
         raise errors.InternalError(errors.NO_VERSION)
 
 
-def _validate_type(kind: Kind, obj: Object) -> list[FieldError]:
-    """What makes the object one of another kind or version."""
+def _validate_type(kind: Kind, obj: Object, old: Object | None) -> list[FieldError]:
+    """What makes the object one of another kind or version; of all else only lists are looked at then."""
     expected = (("kind", kind.kind), ("apiVersion", kind.api_version))
-    return [errors.invalid(key, obj.get(key), f"must be {name}") for key, name in expected if obj.get(key) != name]
+    found = [errors.invalid(key, obj.get(key), f"must be {name}") for key, name in expected if obj.get(key) != name]
+    return found + _validate_lists(kind, obj, old) if found else []
 
 
 def _validate_object(

@@ -3,20 +3,23 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from apiserver.machinery.errors import Object
 from apiserver.machinery.selectors import FieldSelector, LabelSelector
 from apiserver.registry.item import Chunk, Item
 
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """`field_manager` is never empty on a request. Of an apply: `check_applied` may still refuse what could be applied,
-    `authorize_create` is asked when it turns into a create."""
+    """`field_manager` is never empty on a request. `valid` is told of the metadata, new and old, of what is valid and
+    about to be stored. Of an apply: `check_applied` may still refuse what could be applied, `authorize_create` is asked
+    when it turns into a create."""
 
     field_manager: str = "unknown"
     dry_run: bool = False
     force: bool = False
     authorize_create: Callable[[], Awaitable[None]] | None = None
     check_applied: Callable[[], None] = lambda: None
+    valid: Callable[[Object, Object], None] = lambda *_: None
 
 
 @dataclass(frozen=True, slots=True)

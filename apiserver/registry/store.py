@@ -147,6 +147,7 @@ class Store:
 
     async def _insert(self, obj: Object, options: WriteOptions, authorize: Authorize | None = None) -> Item:
         strategy.before_create(self.kind, obj, now=self._now(), uid=str(uuid.uuid4()))
+        options.valid(obj["metadata"], {})
         if authorize is not None:
             await authorize()
         meta = obj["metadata"]
@@ -187,36 +188,34 @@ class Store:
             new = dict(change(live))
             new["metadata"] = dict(new["metadata"])
             new = self._track(live, new, options, subresource)
-            return self._finish(new, live, subresource)
+            return self._finish(new, live, options, subresource)
 
         return await self._guaranteed_update(namespace, name, prepare, options)
 
     async def apply(
         self, namespace: str, name: str, config: Object, options: WriteOptions, subresource: str = ""
-    ) -> tuple[Item, Object | None]:
-        """Server-side apply; also the metadata before it, None when it created the object. Raises Conflict (field
-        ownership), NotFound for a subresource of a missing object."""
-        before: Object = {}
+    ) -> tuple[Item, bool]:
+        """Server-side apply; also whether it created the object. Raises Conflict (field ownership), NotFound for a
+        subresource of a missing object."""
 
         def prepare(live: Object) -> Object:
-            nonlocal before
-            before = live["metadata"]
-            return self._finish(self._merge(live, namespace, name, config, options, subresource), live, subresource)
+            new = self._merge(live, namespace, name, config, options, subresource)
+            return self._finish(new, live, options, subresource)
 
         while True:
             try:
-                return await self._guaranteed_update(namespace, name, prepare, options), before
+                return await self._guaranteed_update(namespace, name, prepare, options), False
             except errors.NotFound:
                 if subresource:
                     raise
             # Somebody else may create it meanwhile: then it is applied to theirs.
             with suppress(errors.AlreadyExists):
                 new = self._merge(None, namespace, name, config, options, "")
-                return await self._create_applied(new, options), None
+                return await self._create_applied(new, options), True
 
     async def _create_applied(self, new: Object, options: WriteOptions) -> Item:
-        parse_uint(new["metadata"].pop("resourceVersion", ""))
-        strategy.wipe_system_fields(new["metadata"])
+        parse_uint(new["metadata"].get("resourceVersion", ""))
+        strategy.wipe_applied(new["metadata"], dry_run=options.dry_run)
         await self._admit_create(new)
         # Who may not create learns it last, as from kube-apiserver.
         return await self._insert(new, options, options.authorize_create)
@@ -301,7 +300,7 @@ class Store:
             text += f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {meta['uid']}"
             raise errors.Conflict.of(self.kind.resource, meta["name"], text)
 
-    def _finish(self, new: Object, live: Object, subresource: str) -> Object:
+    def _finish(self, new: Object, live: Object, options: WriteOptions, subresource: str) -> Object:
         """Checks the resourceVersion that the change is based on, then the rules of the endpoint."""
         name, resource = live["metadata"]["name"], self.kind.resource
         wanted = parse_uint(new["metadata"].get("resourceVersion") or "")
@@ -311,6 +310,7 @@ class Store:
         if wanted != int(live["metadata"]["resourceVersion"]):
             raise errors.Conflict.of(resource, name)
         new = strategy.before_update(self.kind, new, live, subresource)
+        options.valid(new["metadata"], live["metadata"])
         return managedfields.restore_times_if_unchanged(live, new)
 
     async def delete(self, namespace: str, name: str, options: DeleteOptions = DeleteOptions()) -> tuple[Item, bool]:

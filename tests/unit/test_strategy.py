@@ -18,8 +18,10 @@ from apiserver.machinery.strategy import (
     deletion_finalizers,
     generate_name,
     is_finalized,
+    wipe_applied,
     wipe_system_fields,
 )
+from tests.kinds.rack import KIND as RACK
 
 NOW, LATER = "2026-01-02T03:04:05Z", "2026-01-02T04:04:05Z"
 
@@ -164,6 +166,15 @@ def test_wipe_system_fields() -> None:
     wipe_system_fields(meta)
 
     assert meta == {"name": "a", "resourceVersion": "1", "managedFields": []}
+
+
+def test_wipe_applied() -> None:
+    """A dry run of an apply that creates keeps what would not be stored; of its deletion no object may speak."""
+    kept = {"name": "a", "resourceVersion": "1", "selfLink": "/x"}
+    for dry_run, left in ((True, kept), (False, {"name": "a"})):
+        meta: Object = {**kept, "deletionTimestamp": "x", "deletionGracePeriodSeconds": 0}
+        wipe_applied(meta, dry_run=dry_run)
+        assert meta == left
 
 
 def test_generate_name() -> None:
@@ -393,7 +404,7 @@ def test_is_finalized() -> None:
 
 
 def test_another_kind() -> None:
-    """An object that says it is something else is refused in that something's name, for nothing else."""
+    """An object that says it is something else is refused in that something's name, for nothing else but lists."""
     with pytest.raises(Invalid) as caught:
         created({**widget(), "apiVersion": "other/v1", "kind": "Other", "spec": 5})
 
@@ -403,6 +414,12 @@ def test_another_kind() -> None:
     )
     with pytest.raises(InternalError):
         created({**widget(), "apiVersion": ""})
+    other = {**widget(), "apiVersion": RACK.api_version, "kind": "Other", "spec": {"aisles": ["x", "x"], "locked": 5}}
+    with pytest.raises(Invalid) as caught:
+        before_create(RACK, other, now=NOW, uid="u")
+    assert caught.value.message.endswith(
+        '[kind: Invalid value: "Other": must be Rack, spec.aisles[1]: Duplicate value: "x"]'
+    )
 
 
 def test_status_faults() -> None:

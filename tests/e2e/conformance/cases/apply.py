@@ -1,6 +1,6 @@
 """Server-side apply."""
 
-from tests.e2e.conformance.steps import APPLY, READY, Cases, Step, apply, create, merge, read, site
+from tests.e2e.conformance.steps import APPLY, PARTIAL, READY, TABLE, Cases, Step, apply, create, merge, read, site
 from tests.e2e.websites import REPO
 
 _IDENTITY = '"apiVersion":"{GROUP}/v1alpha1","kind":"Website","metadata":{"name":"a"}'
@@ -44,6 +44,11 @@ CASES: Cases = {
         Step("PATCH", "/a", site(uid="x"), {"fieldManager": "x"}, APPLY),
         apply({"gitRepo": REPO}, dryRun="All"),
         read(),
+    ),
+    "created-with": tuple(
+        Step("PATCH", "/a", site(**meta), {"fieldManager": "m", **query}, {**APPLY, **headers})
+        for meta in ({"resourceVersion": "1"}, {"resourceVersion": "0"}, {"resourceVersion": "x"}, {"selfLink": "/x"})
+        for query, headers in (({"dryRun": "All"}, {}), ({"dryRun": "All"}, TABLE), ({"dryRun": "All"}, PARTIAL))
     ),
     "repeated": (
         create(query={"fieldManager": "creator"}),

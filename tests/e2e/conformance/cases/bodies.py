@@ -129,6 +129,15 @@ CASES: Cases = {
         Step("PATCH", "/a", {"apiVersion": "x/v1", "kind": "X"}, headers=MERGE),
     ),
     "unknown-and-repeated": tuple(step for members in FAULTY for step in thrice(f"{{{IDENTITY},{members}}}")),
+    "quoted-kinds": tuple(
+        step
+        for text in ('<&\\"', "é", "\\u2028\\u0000")
+        for body in (
+            f'{{"apiVersion":"{text}","kind":"{text}","metadata":{{"name":5}}}}',
+            f'{{"apiVersion":"{text}","kind":"{text}","metadata":{{"name":"a","x":1}}}}',
+        )
+        for step in (*thrice(body), Step("DELETE", "/a", raw=body))
+    ),
     "faults-of-others": tuple(
         step
         for version in ("", *(f'"apiVersion":{each},' for each in ('"{GROUP}/v1alpha1"', '"v1"', '""', "null")))
