@@ -145,6 +145,17 @@ def test_json_patch_cannot_blow_up_an_object_by_copying() -> None:
         json_patch({"s": text}, orjson.dumps(copies))
 
 
+@pytest.mark.parametrize("name", ["add", "remove"])
+def test_json_patch_of_long_arrays(name: str) -> None:
+    """An operation at an array's beginning moves all of it: thousands of them on a million items, which would take
+    seconds, are refused, at its end they are fine."""
+    long: Tree = {"x": [0] * 1_000_000}
+    count = len(json_patch(long, orjson.dumps([op(name, "/x/-2", 0)] * 300))["x"])
+    assert count == 1_000_000 + (300 if name == "add" else -300)
+    with pytest.raises(Invalid):
+        json_patch(long, orjson.dumps([op(name, "/x/0", 0)] * 300))
+
+
 def nested(levels: int) -> Tree:
     return {"k": nested(levels - 1)} if levels > 1 else {}
 
