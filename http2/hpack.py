@@ -71,6 +71,9 @@ class Decoder:
         """Blocks that did not change the table, and what they say while nothing else changes it."""
         self._malformed: set[Header] = set()
         """Fields that are none, and may be in the table."""
+        self._coded = 0
+        """Bytes of Huffman code in a block. It is used where it is shorter, so a list within the limit has no more of
+        it; and so many take a tenth of a second."""
 
     def decode(self, block: bytes) -> Sequence[Header]:
         """The fields of a complete header block; their names and values are of the characters that may stand there.
@@ -96,6 +99,7 @@ class Decoder:
     def _decode(self, block: bytes) -> list[Header]:
         headers: list[Header] = []
         table = self._table
+        self._coded = 0
         position, end, size = self._take_sizes(block), len(block), 0
         while position < end:
             first = block[position]
@@ -147,13 +151,32 @@ class Decoder:
         if index:
             name = self._field(index)[0]
         else:
-            name, position = _string(block, position, self._limit)
-        value, position = _string(block, position, self._limit)
+            name, position = self._string(block, position)
+        value, position = self._string(block, position)
         field = (name, value)
         # A name of the dynamic table may have come with a field that was refused.
         if value.translate(None, _TEXT) or not (0 < index < _FIRST_DYNAMIC or _is_name(name)):
             self._malformed.add(field)
         return field, position
+
+    def _string(self, block: bytes, position: int) -> tuple[bytes, int]:
+        """Section 5.2: the string, and where it ends."""
+        first = block[position]
+        length = first & 0x7F
+        if length < 0x7F:
+            position += 1
+        else:
+            length, position = _integer(block, position, 0x7F)
+        end = position + length
+        if end > len(block):
+            raise ValueError("a string ends after its block")
+        text = block[position:end]
+        if first < 0x80:
+            return text, end
+        self._coded += length
+        if self._coded > self._limit:
+            raise ValueError("more Huffman code than a header list has bytes")
+        return huffman.decode(text), end
 
     def _add(self, field: Header) -> None:
         size = len(field[0]) + len(field[1]) + FIELD_OVERHEAD
@@ -234,22 +257,3 @@ def _integer(block: bytes, position: int, mask: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, position
     raise ValueError("an integer of more than four bytes")
-
-
-def _string(block: bytes, position: int, limit: int) -> tuple[bytes, int]:
-    """Section 5.2: the string, and where it ends. `limit`: bytes of a code that is worth decoding."""
-    first = block[position]
-    length = first & 0x7F
-    if length < 0x7F:
-        position += 1
-    else:
-        length, position = _integer(block, position, 0x7F)
-    end = position + length
-    if end > len(block):
-        raise ValueError("a string ends after its block")
-    text = block[position:end]
-    if first < 0x80:
-        return text, end
-    if length > limit:
-        raise ValueError("a header list that does not end")
-    return huffman.decode(text), end

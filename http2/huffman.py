@@ -4,6 +4,7 @@ The code is canonical: codes of one length follow each other in the order of the
 """
 
 from functools import lru_cache
+from typing import Any
 
 # fmt: off
 LENGTHS = (
@@ -23,8 +24,9 @@ END_OF_STRING = 256
 _REMEMBERED = 128
 """Bytes of the longest string that is remembered: names and values that come again."""
 
-Step = tuple[int, bytes]
-"""The node after some bits, and the bytes that ended within them."""
+Row = list[Any]
+"""What follows at a node, by the byte that comes: the row of the node after it, and the bytes that ended within it;
+None until it was needed, since text needs little of it. The last entry is the node's number."""
 
 
 def decode(data: bytes) -> bytes:
@@ -33,11 +35,11 @@ def decode(data: bytes) -> bytes:
 
 
 def _decode(data: bytes) -> bytes:
-    node, decoded = 0, []
+    row, decoded = _ROWS[0], []
     for byte in data:
-        node, text = _STEPS[node << 8 | byte]
+        row, text = row[byte] or _step(row, byte)
         decoded.append(text)
-    if node not in _PADDING:
+    if row[_NUMBER] not in _PADDING:
         raise ValueError("a Huffman-coded string ends within a symbol")
     return b"".join(decoded)
 
@@ -63,23 +65,16 @@ def _tree() -> list[list[int]]:
     return nodes
 
 
-class _Steps(dict[int, Step]):
-    """By node and the byte that follows (node << 8 | byte); made when they are needed, since text needs few of them."""
-
-    def __init__(self, nodes: list[list[int]]) -> None:
-        super().__init__()
-        self._nodes = nodes
-
-    def __missing__(self, key: int) -> Step:
-        node, text = key >> 8, b""
-        for shift in range(7, -1, -1):
-            node = self._nodes[node][key >> shift & 1]
-            if node == ~END_OF_STRING:
-                raise ValueError("the end of a Huffman-coded string within it")
-            if node < 0:
-                text, node = text + bytes([~node]), 0
-        step = self[key] = node, text
-        return step
+def _step(row: Row, byte: int) -> tuple[Row, bytes]:
+    node, text = row[_NUMBER], b""
+    for shift in range(7, -1, -1):
+        node = _NODES[node][byte >> shift & 1]
+        if node == ~END_OF_STRING:
+            raise ValueError("the end of a Huffman-coded string within it")
+        if node < 0:
+            text, node = text + bytes([~node]), 0
+    step = row[byte] = _ROWS[node], text
+    return step
 
 
 def _padding(nodes: list[list[int]]) -> frozenset[int]:
@@ -91,6 +86,7 @@ def _padding(nodes: list[list[int]]) -> frozenset[int]:
     return frozenset(ends)
 
 
+_NUMBER = 256
 _NODES = _tree()
-_STEPS = _Steps(_NODES)
+_ROWS: list[Row] = [[*[None] * _NUMBER, number] for number in range(len(_NODES))]
 _PADDING = _padding(_NODES)
