@@ -1,4 +1,4 @@
-"""The newest events of a Cacher's prefix, for watches that start in the past."""
+"""The newest events, for watches that start in the past."""
 
 from collections import deque
 from collections.abc import Sequence

@@ -13,14 +13,13 @@ import asyncio
 import builtins
 import fcntl
 import sqlite3
-from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from typing import IO, Concatenate, ParamSpec, TypeVar
 
 from storage import revision_log
+from storage.history import History
 from storage.interface import (
     Batch,
     Compacted,
@@ -39,8 +38,8 @@ DEADLINE = 2.9
 CHECK_DEADLINE = 2.0
 MAX_VALUE_BYTES = 1_572_864
 """As etcd's --max-request-bytes."""
-RECENT_EVENTS = 1000
-"""So many are kept in memory for the watches."""
+RECENT_EVENTS, RECENT_BYTES = 1000, 16 * 1024 * 1024
+"""So many, and not more of their values, are kept in memory for the watches."""
 COMPACTION_STEP = 1000
 """Revisions that one transaction of a compaction handles: writers wait behind it."""
 REPLAY_EVENTS = 200
@@ -73,8 +72,8 @@ class SQLiteStorage:
         self._reader = self._writer if path == MEMORY else _Connection(path)
         self._revision = 0
         self._compacted = 0
-        self._recent: deque[Event] = deque(maxlen=RECENT_EVENTS)
-        """The newest events, their revisions without a gap up to `_revision`."""
+        self._recent = _recent(0)
+        """The newest events, up to `_revision`."""
         self._queue: list[_Write] = []
         self._committing: asyncio.Task[None] | None = None
         self._moved = asyncio.Event()
@@ -89,6 +88,7 @@ class SQLiteStorage:
         storage = cls(path, None if path == MEMORY else await asyncio.to_thread(_locked, f"{path}.lock"))
         try:
             storage._compacted, storage._revision = await storage._writer.run(revision_log.prepare)
+            storage._recent = _recent(storage._revision)
         except BaseException:
             await storage.close()
             raise
@@ -189,7 +189,7 @@ class SQLiteStorage:
 
     def _publish(self, events: builtins.list[Event]) -> None:
         if events:
-            self._recent.extend(events)
+            self._recent.extend(events, 0)
             self._revision = events[-1].revision
             self._wake_watches()
 
@@ -201,9 +201,8 @@ class SQLiteStorage:
         """Events after revision `after`, which is below the current one or that, and the revision they reach up to."""
         if after < self._compacted:
             raise Compacted(self._compacted)
-        oldest = self._revision - len(self._recent) + 1
-        if after + 1 >= oldest:
-            return [*islice(self._recent, after + 1 - oldest, None)], self._revision
+        if after >= self._recent.floor:
+            return self._recent.after(after), self._revision
         upto = min(after + REPLAY_EVENTS, self._revision)
         events = await _within(DEADLINE, self._reader.run(revision_log.replay, after, upto))
         if after < self._compacted:
@@ -258,6 +257,10 @@ class _Connection:
     def _close(self) -> None:
         if self._db:
             self._db.close()
+
+
+def _recent(floor: int) -> History:
+    return History(floor, min_events=RECENT_EVENTS, max_events=RECENT_EVENTS, max_bytes=RECENT_BYTES)
 
 
 def _locked(path: str) -> IO[bytes]:

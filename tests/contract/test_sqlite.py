@@ -5,12 +5,13 @@ import os
 import signal
 import sqlite3
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from storage.interface import Compacted, Unavailable
-from storage.sqlite import RECENT_EVENTS, SQLiteStorage
+from storage.sqlite import MAX_VALUE_BYTES, RECENT_BYTES, RECENT_EVENTS, SQLiteStorage
 from tests.contract.watching import events_after
 
 WRITES_UNTIL_KILLED = """
@@ -160,6 +161,24 @@ async def test_watch_far_behind(tmp_path: Path) -> None:
     reader = asyncio.create_task(events_after(storage, "/", revisions[0] - 1, count + 1))
     revisions.append(await storage.put("/last", b"", 0))
     assert [event.revision for event in await reader] == revisions
+    await storage.close()
+
+
+async def test_large_values_are_not_hoarded(tmp_path: Path) -> None:
+    """What memory keeps for watches is bounded in bytes too; a watch that starts before it reads the log."""
+    storage = await SQLiteStorage.open(str(tmp_path / "storage.db"))
+    created = revision = await storage.put("/a", b"", 0)
+    tracemalloc.start()
+    try:
+        for _ in range(40):
+            revision = await storage.put("/a", bytes(MAX_VALUE_BYTES), revision)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # An event has the value before, too.
+    assert kept < 2 * (RECENT_BYTES + MAX_VALUE_BYTES)
+    events = await events_after(storage, "/", created, 40)
+    assert [event.revision for event in events] == list(range(created + 1, revision + 1))
     await storage.close()
 
 
