@@ -68,10 +68,9 @@ class ClientSource:
 
 
 class StoreSource:
-    """A kind that this process serves, without HTTP. `view`: what is to be seen, and kept, of an object; all of it
-    stays decoded if nothing else is said."""
+    """A kind that this process serves, without HTTP. `view`: what is to be seen, and kept, of an object."""
 
-    def __init__(self, store: Store, view: Callable[[Item], Object] = lambda item: item.object) -> None:
+    def __init__(self, store: Store, view: Callable[[Item], Object] = Item.decoded) -> None:
         self._store, self._view = store, view
 
     async def list(self) -> tuple[list[Object], str]:

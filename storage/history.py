@@ -11,8 +11,8 @@ MIN_EVENTS = 1000
 """So many are kept however old they are."""
 MAX_EVENTS = 102_400
 """And never more than so many,"""
-MAX_BYTES = 256 * 1024 * 1024
-"""nor more of their values: an event may be of a megabyte."""
+MAX_BYTES = 128 * 1024 * 1024
+"""nor more of their values: an event may be of a megabyte, and takes two to three times that."""
 
 
 class History:

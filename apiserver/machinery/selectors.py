@@ -271,13 +271,13 @@ class FieldSelector:
         return bool(self.terms)
 
     @cached_property
-    def _rules(self) -> Sequence[tuple[Getter, Collection[str], Collection[str]]]:
+    def _rules(self) -> Sequence[tuple[str, Getter, Collection[str], Collection[str]]]:
         """For each path: the values of which it must have one, and those that it must not have."""
         rules: dict[str, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
         for term in self.terms:
             rules[term.path][term.negated].add(term.value)
         return [
-            (compile_path(path), _only(wanted) if wanted else _EVERYTHING, refused)
+            (path, compile_path(path), _only(wanted) if wanted else _EVERYTHING, refused)
             for path, (wanted, refused) in rules.items()
         ]
 
@@ -287,8 +287,15 @@ class FieldSelector:
         return self
 
     def matches(self, obj: Object) -> bool:
-        for get, wanted, refused in self._rules:
-            value = _text(get(obj))
+        return self.matches_known({}, lambda: obj)
+
+    def matches_known(self, known: dict[str, str], look: Callable[[], Object]) -> bool:
+        """Whether it matches the object that `look` returns. `known`: the fields of it that were looked at before, by
+        path; this call's are added."""
+        for path, get, wanted, refused in self._rules:
+            value = known.get(path)
+            if value is None:
+                value = known[path] = _text(get(look()))
             if value not in wanted or value in refused:
                 return False
         return True

@@ -21,7 +21,7 @@ class Item:
     alone. Most of what is stored is only ever sent: the JSON is cut from the stored bytes, and nothing else is kept
     before somebody asks for `object`."""
 
-    __slots__ = ("_cells", "_data", "_labels", "_layout", "_object", "_revision")
+    __slots__ = ("_cells", "_data", "_fields", "_labels", "_layout", "_object", "_revision")
 
     def __init__(self, obj: Object | None, stored: bytes = b"", revision: int = 0) -> None:
         """An object, or the stored bytes of one and their revision."""
@@ -29,6 +29,7 @@ class Item:
         self._layout: Layout | None = None
         self._cells: Cells | None = None
         self._labels: Labels | None = None
+        self._fields: dict[str, str] | None = None
 
     @property
     def object(self) -> Object:
@@ -69,6 +70,13 @@ class Item:
             labels: Labels = self.decoded()["metadata"].get("labels") or {}
             self._labels = _shared_labels(frozenset(labels.items()))
         return self._labels
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """What is known of the fields that selectors look at, by path; for FieldSelector.matches_known."""
+        if self._fields is None:
+            self._fields = {}
+        return self._fields
 
     def cells(self, kind: Kind) -> Cells:
         """Of a Table's row, made at the first use. `kind` is the object's."""

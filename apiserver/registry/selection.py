@@ -1,27 +1,30 @@
 """Which part of a kind's objects a read is about: selectors, revision and page (wire.md 3.12)."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from apiserver.machinery import continuation, errors, names
 from apiserver.machinery.errors import APIError, Object
 from apiserver.machinery.selectors import FieldSelector, LabelSelector
-from apiserver.registry.item import Item, Matches
+from apiserver.registry.item import Matches
 from apiserver.registry.options import ListOptions
 
 # One more than the largest number has: who asks for more is out of range.
 _DIGITS = 21
 
 
-def matcher(
-    labels: LabelSelector | None, fields: FieldSelector | None, look: Callable[[Item], Object] = Item.decoded
-) -> Matches | None:
-    """One predicate for both selectors; None when everything matches. `look`: how an item is looked into for fields."""
-    if labels and fields:
-        return lambda item: labels.matches(item.labels) and fields.matches(look(item))
-    if labels:
-        return lambda item: labels.matches(item.labels)
-    return (lambda item: fields.matches(look(item))) if fields else None
+def matcher(labels: LabelSelector | None, fields: FieldSelector | None, *, keep: bool = False) -> Matches | None:
+    """One predicate for both selectors; None when everything matches. `keep`: the fields that it looks at stay with an
+    item, for others that will look at it."""
+    if not fields:
+        return (lambda item: labels.matches(item.labels)) if labels else None
+    selects = _selecting(fields, keep)
+    return (lambda item: labels.matches(item.labels) and selects(item)) if labels else selects
+
+
+def _selecting(fields: FieldSelector, keep: bool) -> Matches:
+    if keep:
+        return lambda item: fields.matches_known(item.fields, item.decoded)
+    return lambda item: fields.matches(item.decoded())
 
 
 def narrowed(namespace: str, fields: FieldSelector | None) -> str:

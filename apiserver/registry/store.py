@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Seque
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
-from operator import attrgetter
 
 from apiserver.machinery import codec, errors, managedfields, strategy
 from apiserver.machinery.apply import apply
@@ -263,7 +262,7 @@ class Store:
                 fresh = True
 
     async def _replace(self, kv: KeyValue, prepare: Change, options: WriteOptions, fresh: bool) -> Item:
-        new = prepare(item_of(kv).object)
+        new = prepare(item_of(kv).decoded())
         if strategy.is_finalized(new):
             await self._remove(kv, new, options.dry_run)
             return Item(at_revision(new, kv.mod_revision))
@@ -325,7 +324,7 @@ class Store:
         raise errors.NotFound.of(self.kind.resource, name)
 
     async def _delete(self, kv: KeyValue, options: DeleteOptions) -> tuple[Item, bool]:
-        live = item_of(kv).object
+        live = item_of(kv).decoded()
         strategy.check_preconditions(self.kind, live, options)
         marked = strategy.before_delete(live, options, now=self._now())
         if marked is None:
@@ -359,7 +358,7 @@ class Store:
         Expired when the revision is too old, ServiceUnavailable when the storage is lost or the reader too slow."""
         prefix = self._narrowed(narrowed(namespace, options.field_selector), options.field_selector)
         # Others that watch look into the same events.
-        matches = matcher(options.label_selector, options.field_selector, look=attrgetter("object"))
+        matches = matcher(options.label_selector, options.field_selector, keep=True)
         after = parse_resource_version(options.resource_version, errors.Plain) if options.resource_version else 0
         with translated_watch(after):
             if not after or options.initial_events:
