@@ -141,6 +141,14 @@ def write(path: Path, data: bytes, private: bool = False) -> None:
         raise
 
 
+def expires(cert_file: str) -> datetime:
+    """When the first certificate of a PEM file ends; never, for one that cannot be read. Raises OSError."""
+    try:
+        return x509.load_pem_x509_certificate(Path(cert_file).read_bytes()).not_valid_after_utc
+    except ValueError:
+        return datetime.max.replace(tzinfo=UTC)
+
+
 def ensure_ca(
     directory: Path, name: str, common_name: str, *, force: bool = False, now: datetime | None = None
 ) -> KeyPair:

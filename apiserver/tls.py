@@ -11,15 +11,18 @@ import logging
 import os
 import ssl
 from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
 
 from uvicorn import Config
 
+from apiserver import certificates
 from apiserver.http import h2
 from apiserver.http.asgi import Application
 from apiserver.http.connection import IDLE_SECONDS
 from apiserver.http.protocols import Negotiated
 
 logger = logging.getLogger(__name__)
+_LAST_DAYS = timedelta(days=7)
 
 
 def server_context(cert_file: str, key_file: str, client_ca_pems: Sequence[str]) -> ssl.SSLContext:
@@ -55,6 +58,8 @@ class Serving:
         self.context = server_context(cert_file, key_file, self._authorities)
         self._current = server_context(cert_file, key_file, self._authorities)
         self._seen = _fingerprint(self._files)
+        self._expires = certificates.expires(cert_file)
+        self._told: date | None = None
         self.context.sni_callback = self._on_hello
 
     def _on_hello(self, connection: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
@@ -74,6 +79,7 @@ class Serving:
             return False
         try:
             self._current = await asyncio.to_thread(server_context, *self._files, self._authorities)
+            self._expires = await asyncio.to_thread(certificates.expires, self._files[0])
         except OSError as error:
             logger.error("the serving certificate stays as it is, %s cannot be used: %s", self._files[0], error)
             return False
@@ -83,9 +89,17 @@ class Serving:
         logger.info("new serving certificate from %s", self._files[0])
         return True
 
+    def tell_expiry(self, now: datetime) -> None:
+        """Once a day of the last week, and after that: else only clients would say it, by going away."""
+        if now > self._expires - _LAST_DAYS and now.date() != self._told:
+            self._told = now.date()
+            verb = "expired" if now > self._expires else "expires"
+            logger.warning("the serving certificate %s %s on %s: renew it", self._files[0], verb, self._expires)
+
     async def reload_loop(self, interval: float = 60.0) -> None:
         """Looks at the files every `interval` seconds, for ever."""
         while True:
+            self.tell_expiry(datetime.now(UTC))
             await asyncio.sleep(interval)
             await self.reload()
 

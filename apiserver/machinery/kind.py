@@ -40,7 +40,9 @@ class Scale:
 class Kind:
     """One API kind. Only the first four and `spec` are needed; `spec=None` is a kind without a schema: any fields.
 
-    validate(new, old) returns field errors beyond what the models say; old is None on create. It changes neither.
+    validate(new, old) returns field errors beyond what the models say (`machinery/errors.py` makes them), () for none;
+    old is None on create. It is asked of each write, of status too, when the models found nothing, and changes neither.
+    A spec without required fields may be absent.
     selectable_fields are JSON paths without the leading dot, beside metadata.name and metadata.namespace.
     """
 

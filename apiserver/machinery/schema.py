@@ -20,7 +20,7 @@ T = TypeVar("T")
 _KEPT = frozenset(
     (
         *("type", "format", "description", "default", "enum", "pattern", "minimum", "maximum", "multipleOf"),
-        *("minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties"),
+        *("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"),
         *("required", "nullable"),
     )
 )
@@ -69,6 +69,7 @@ _UNION = "a union of several types has no structural schema; declare one type"
 _REFUSED = {
     _COMPUTED: "a default_factory has no place in a schema; write the default itself",
     "oneOf": _UNION,
+    "uniqueItems": "a set has no structural schema; declare a list and mark it as a ListSet",
     "prefixItems": "a tuple has no structural schema; declare a list",
 }
 

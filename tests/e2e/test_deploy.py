@@ -53,6 +53,17 @@ def test_nothing_is_rejected_or_warned_of(applied: Result) -> None:
     assert f"apiservice.apiregistration.k8s.io/v1alpha1.{GROUP} created" in applied.out
 
 
+def test_each_api_service_trusts_the_authority(kubectl: Kubectl, folder: Path, tmp_path: Path) -> None:
+    """One more APIService, for a kind of another group, gets the caBundle as the first does."""
+    copied = shutil.copytree(folder, tmp_path / "deploy")
+    first = (copied / "apiservice.yaml").read_text()
+    (copied / "apiservice.yaml").write_text(f"{first}---\n{first.replace(GROUP, 'example.org')}")
+    found = [each for each in yaml.safe_load_all(kubectl("kustomize", str(copied))) if each["kind"] == "APIService"]
+    bundles = {each["spec"]["group"]: each["spec"]["caBundle"] for each in found}
+    assert bundles.keys() == {GROUP, "example.org"}
+    assert len(set(bundles.values())) == 1
+
+
 def test_applying_again_changes_nothing(applied: Result, kubectl: Kubectl, folder: Path) -> None:
     """What the cluster has is what the manifests say."""
     assert applied.code == 0

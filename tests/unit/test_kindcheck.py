@@ -139,6 +139,7 @@ class B(BaseModel):
         ((list[str], Field(default_factory=list)), COMPUTED),
         ((Part, Field(default_factory=lambda: Part(name=""))), COMPUTED),
         ((A | B, Field(discriminator="type")), "a union of several types has no structural schema; declare one type"),
+        ((set[str], ...), "a set has no structural schema; declare a list and mark it as a ListSet"),
         ((tuple[int, str], ...), "a tuple has no structural schema; declare a list"),
         ((int, "x"), 'the default does not fit (spec.field: Invalid value: "string": '),
         ((Annotated[int, Field(ge=1)], 0), "the default does not fit (spec.field: Invalid value: 0: "),

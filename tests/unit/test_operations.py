@@ -1,5 +1,6 @@
 """docs/operations.md keeps up with the program."""
 
+import re
 from itertools import product
 from pathlib import Path
 
@@ -11,13 +12,23 @@ from reconciler.metrics import Instruments
 from reconciler.website.status import Seen, desired_status
 from tests.unit.reconciling import NOW, deployment, service, website
 
-TEXT = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "operations.md").read_text()
 
 
 @pytest.mark.parametrize("name", sorted(family.name for family in Metrics().registry.collect()))
 def test_server_metrics_are_explained(name: str) -> None:
     """Each metric of the server has a line."""
     assert name in TEXT or name.startswith("process_")
+
+
+def test_what_is_restored_is_the_member_that_runs() -> None:
+    """etcdutl is told the names that etcd has in deploy/etcd.yaml."""
+    text = (ROOT / "deploy" / "etcd.yaml").read_text().replace("$(POD_NAME)", "website-etcd-0")
+    told = re.findall(r"--(?:name|initial-[a-z-]+)=[^ \n]+", TEXT)
+
+    assert len(told) == 4
+    assert [flag for flag in told if f"- {flag}\n" not in text] == []
 
 
 def test_controller_metrics_are_explained() -> None:

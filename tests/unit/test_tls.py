@@ -1,6 +1,7 @@
 """TLS handshakes in memory: whose certificate is served, and whose is taken."""
 
 import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,27 @@ def served(serving: Serving, folder: Path) -> str:
     """The common name of the certificate that a client sees."""
     certificate = handshake(serving, client_context(folder))[0].getpeercert() or {}
     return str(certificate["subject"][0][0][1])
+
+
+def test_expiry_is_told(serving: Serving, caplog: pytest.LogCaptureFixture) -> None:
+    """A certificate in its last week, or past it, is told of once a day, with its file."""
+    now = datetime.now(UTC)
+    for days in (300, 359, 359, 360, 366):
+        serving.tell_expiry(now + timedelta(days=days))
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 3
+    assert all("serving.crt" in text and text.endswith("renew it") for text in told)
+    assert [" expires on " in text for text in told] == [True, True, False]
+
+
+async def test_expiry_of_a_renewed_certificate(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What was read again is what counts."""
+    serving = Serving(*files(tmp_path, "serving", issue(SERVING_CA, "old", dns=["server"], server=True, days=1)))
+    serving.tell_expiry(datetime.now(UTC))
+    files(tmp_path, "serving", server_pair("new"))
+    assert await serving.reload()
+    serving.tell_expiry(datetime.now(UTC) + timedelta(days=1))
+    assert caplog.text.count("renew it") == 1
 
 
 def test_without_client_certificate(serving: Serving, tmp_path: Path) -> None:
