@@ -9,6 +9,7 @@ import pytest
 
 from http2 import frames, hpack
 from storage.calls import CallFailed, Method, Status
+from storage.channels import Channels
 from tests.controlplane.process import free_port
 from tests.unit.peer import HEADERS, Peer, connected, data, headers, serving
 
@@ -159,10 +160,13 @@ async def test_a_peer_that_does_not_answer_pings() -> None:
         peer.send(headers(stream, HEADERS), data(stream, b"hello"))
         await peer.frame(frames.PING)
 
-    async with serving(deaf) as endpoint, connected(endpoint, ping_interval=0.01, ping_timeout=0.01) as channels:
+    async def listen(channels: Channels) -> None:
         call, _ = await channels.open(CHAT, b"", PATIENCE)
+        await call.read()
+
+    async with serving(deaf) as endpoint, connected(endpoint, ping_interval=0.01, ping_timeout=0.01) as channels:
         with pytest.raises(CallFailed) as caught:
-            await call.read()
+            await listen(channels)
     assert caught.value.status is Status.UNAVAILABLE
 
 
@@ -223,8 +227,10 @@ async def test_a_silent_endpoint_is_not_connected() -> None:
 
 async def test_why_there_is_no_connection() -> None:
     """Who waits in vain for one is told why."""
-    method = Method(ECHO.path, bytes, 0.5)
+    method = Method(ECHO.path, bytes, 0.2)
     async with connected(f"http://127.0.0.1:{free_port()}") as channels:
+        # By the end of a first call it has tried.
+        assert await _outcome(channels.call(method, b"")) is Status.DEADLINE_EXCEEDED
         with pytest.raises(
             CallFailed, match=r"no answer from http://127.0.0.1:\d+ \(.*refused|Connect call failed.*\)"
         ):

@@ -9,6 +9,7 @@ import pytest
 from apiserver.client import ClientError
 from apiserver.machinery.errors import Object
 from reconciler.leader import Candidate, Fence, Timing, claimed, is_free, run_as_leader
+from tests.unit.virtual_time import virtually
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
 QUICK = Timing(lease=15, renew=0.05, retry=0.001)
@@ -104,6 +105,7 @@ async def stop(task: asyncio.Task[None]) -> None:
         await task
 
 
+@virtually
 async def test_first_candidate_creates_the_lease_and_works() -> None:
     """Without a Lease, the candidate makes one of 15 s with itself as the holder."""
     leases, work = MemoryLeases(), Work()
@@ -116,6 +118,7 @@ async def test_first_candidate_creates_the_lease_and_works() -> None:
     await stop(leader)
 
 
+@virtually
 async def test_holder_renews() -> None:
     """The holder moves renewTime on and keeps acquireTime."""
     leases, work = MemoryLeases(), Work()
@@ -130,6 +133,7 @@ async def test_holder_renews() -> None:
     await stop(leader)
 
 
+@virtually
 async def test_clean_stop_hands_over_at_once() -> None:
     """A stopped leader ends its work, then releases the Lease, and the next one does not wait for it to expire."""
     leases, first, second = MemoryLeases(), Work(), Work()
@@ -144,6 +148,7 @@ async def test_clean_stop_hands_over_at_once() -> None:
     await stop(follower)
 
 
+@virtually
 async def test_a_lease_that_is_given_up_is_seen_at_once() -> None:
     """A follower watches: it takes a released Lease although its next try is minutes away."""
     leases, first, second = MemoryLeases(), Work(), Work()
@@ -153,9 +158,11 @@ async def test_a_lease_that_is_given_up_is_seen_at_once() -> None:
     await stop(leader)
 
     await second.started.wait()
+    assert asyncio.get_running_loop().time() < PATIENT.retry
     await stop(follower)
 
 
+@virtually
 async def test_a_lease_whose_holder_is_silent_is_taken_when_it_expires() -> None:
     """After the Lease's own duration, although the follower's next try is minutes away."""
     leases, work = MemoryLeases(), Work()
@@ -167,9 +174,11 @@ async def test_a_lease_whose_holder_is_silent_is_taken_when_it_expires() -> None
 
     await work.started.wait()
     assert leases.spec["holderIdentity"] == "two"
+    assert asyncio.get_running_loop().time() < PATIENT.retry
     await stop(follower)
 
 
+@virtually
 async def test_fence_is_open_while_it_leads() -> None:
     """Shut before, open while the work runs, shut as soon as another holds the Lease, and after the work."""
     leases, work, fence = MemoryLeases(), Work(), Fence()
@@ -203,6 +212,7 @@ async def test_fence_shuts_by_the_clock() -> None:
     await run_as_leader(candidate(leases, timing=Timing(lease=15, renew=0.05, retry=600)), fence, work)
 
 
+@virtually
 async def test_work_is_cancelled_when_another_holds_the_lease() -> None:
     """A leader that finds another holder stops working; it does not take the Lease back while that is valid."""
     leases, work = MemoryLeases(), Work()
@@ -216,6 +226,7 @@ async def test_work_is_cancelled_when_another_holds_the_lease() -> None:
     assert leases.spec["holderIdentity"] == "thief"
 
 
+@virtually
 async def test_work_is_cancelled_when_the_cluster_is_gone_and_comes_back() -> None:
     """A leader that cannot renew in time stops working, and starts again when it can."""
     leases, work = MemoryLeases(), Work()
@@ -228,6 +239,7 @@ async def test_work_is_cancelled_when_the_cluster_is_gone_and_comes_back() -> No
     await stop(leader)
 
 
+@virtually
 async def test_work_that_ends_ends_the_leadership() -> None:
     """When the work returns, the Lease is released and so does `run_as_leader`."""
     leases = MemoryLeases()
@@ -240,6 +252,7 @@ async def test_work_that_ends_ends_the_leadership() -> None:
     assert leases.spec["holderIdentity"] == ""
 
 
+@virtually
 async def test_error_of_the_work_comes_out() -> None:
     """What the work raises is raised, after the Lease was released."""
     leases = MemoryLeases()

@@ -2,9 +2,11 @@
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
@@ -34,3 +36,13 @@ def run(test: Coroutine[Any, Any, _T]) -> _T:
     """The coroutine's result, from a loop that starts at 0.0 seconds."""
     with asyncio.Runner(loop_factory=_Loop) as runner:
         return runner.run(test)
+
+
+def virtually(test: Callable[_P, Coroutine[Any, Any, None]]) -> Callable[_P, None]:
+    """The same test in such a loop: no machine is too slow for what happens in it."""
+
+    @wraps(test)
+    def run_it(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        run(test(*args, **kwargs))
+
+    return run_it
