@@ -340,12 +340,17 @@ async def test_watch_replays_and_goes_on(storage: Storage, prefix: str) -> None:
 async def test_watch_during_writes(storage: Storage, prefix: str) -> None:
     """Watches opened at any time while there is writing see every later revision exactly once."""
     before = (await storage.list(prefix)).revision
+    begun = asyncio.Semaphore(0)
 
     async def write() -> list[int]:
-        return [await storage.put(f"{prefix}{number}", b"", 0) for number in range(100)]
+        revisions = [await storage.put(f"{prefix}{number}", b"", 0) for number in range(99)]
+        for _ in range(5):
+            await begun.acquire()
+        return [*revisions, await storage.put(f"{prefix}99", b"", 0)]
 
     async def follow() -> tuple[int, list[int]]:
         after = (await storage.list(prefix)).revision
+        begun.release()
         async with aclosing(storage.watch(prefix, after)) as stream:
             seen: list[int] = []
             async for batch in stream:
