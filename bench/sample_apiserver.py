@@ -6,9 +6,10 @@ from pathlib import Path
 from apiserver import certificates
 from bench import programs
 from tests.controlplane.cluster import ControlPlane
+from tests.controlplane.kubectl import UNTIL_SOON
 from tests.controlplane.process import Process
 from tests.controlplane.secure_etcd import SecureEtcd
-from tests.controlplane.server import AVAILABLE_WITHIN, Server
+from tests.controlplane.server import Server
 
 GROUP, VERSION, KIND, PLURAL = "wardle.example.com", "v1alpha1", "Flunder", "flunders"
 _NAMESPACE, _SERVICE = "wardle", "api"
@@ -63,5 +64,4 @@ class SampleAPIServer(Server):
                 "spec": registration,
             },
         )
-        limit = f"--timeout={AVAILABLE_WITHIN:.0f}s"
-        kubectl("wait", "--for=condition=Available", f"apiservice/{name}", limit, timeout=AVAILABLE_WITHIN + 5)
+        kubectl("wait", "--for=condition=Available", f"apiservice/{name}", UNTIL_SOON)

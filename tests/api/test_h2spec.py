@@ -10,7 +10,7 @@ from tests.api.test_trust import running
 from tests.controlplane import golang
 
 PACKAGE = "github.com/summerwind/h2spec/cmd/h2spec"
-WITHIN = 20
+WITHIN = 60
 """Seconds for an answer of the server, on a busy machine."""
 CASES = 146
 """Of h2spec 2.2.1, those included that it calls strict."""

@@ -21,6 +21,7 @@ from apiserver.http.connection import MAX_HEADER_LIST, Protocol
 from http2 import frames, hpack
 from tests.api.test_trust import FORGED, WIDGETS, front_proxy, running
 from tests.api.trusting import Running
+from tests.controlplane.process import SOON
 from tests.hyper import Answer, Header, Hyper, received, request
 
 BOB = (b"x-remote-user", b"bob")
@@ -201,7 +202,7 @@ def test_lost_connections_are_freed(tmp_path: Path, protocol: str) -> None:
                 connection.sendall(begun)
                 assert connection.recv(65_536)
                 server.server_loop(partial(watch, server, connection.getsockname()))
-            assert freed.wait(timeout=30)
+            assert freed.wait(SOON)
         finally:
             gc.enable()
 

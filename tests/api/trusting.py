@@ -30,6 +30,7 @@ from apiserver.machinery.authorization import Decision
 from apiserver.machinery.errors import APIError
 from apiserver.machinery.request import RequestInfo, User
 from apiserver.tls import Serving, server_config
+from tests.controlplane.process import SOON
 
 
 @dataclass
@@ -148,7 +149,7 @@ class Running:
 
     def logged(self, audit_id: str) -> dict[str, Any]:
         """Waits for the log's entry of a request."""
-        while (entry := self._log.get(timeout=30))["audit_id"] != audit_id:
+        while (entry := self._log.get(timeout=SOON))["audit_id"] != audit_id:
             pass
         return entry
 
@@ -167,7 +168,7 @@ class Running:
     @contextmanager
     def client(self, pair: KeyPair | None = None) -> Iterator[httpx.Client]:
         url, context = f"https://127.0.0.1:{self.port}", self.tls(pair)
-        with httpx.Client(base_url=url, verify=context, trust_env=False, http2=self.http2) as client:
+        with httpx.Client(base_url=url, verify=context, trust_env=False, http2=self.http2, timeout=SOON) as client:
             yield client
 
     @contextmanager

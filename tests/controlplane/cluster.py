@@ -17,10 +17,7 @@ from apiserver import certificates
 from apiserver.certificates import KeyPair, Profile
 from tests.controlplane import kubeconfig
 from tests.controlplane.kubectl import Kubectl
-from tests.controlplane.process import Process, free_port
-
-START_WITHIN = 120.0
-"""Seconds for one component to become ready on a busy machine."""
+from tests.controlplane.process import SOON, Process, free_port
 
 FRONT_PROXY_NAME = "front-proxy-client"
 SERVER = Profile(
@@ -147,7 +144,7 @@ class ControlPlane:
             f"--initial-cluster=default={peer}",
             "--unsafe-no-fsync",
         )
-        process.wait_ready(lambda: _answers(f"{client}/readyz"), START_WITHIN)
+        process.wait_ready(lambda: _answers(f"{client}/readyz"), SOON)
 
     def _start_apiserver(self) -> None:
         process = self._run(
@@ -170,7 +167,7 @@ class ControlPlane:
             *self._front_proxy_flags(),
         )
         context = ssl.create_default_context(cadata=self.authorities.cluster.cert_pem.decode())
-        process.wait_ready(lambda: _answers(f"{self.url}/readyz", context), START_WITHIN)
+        process.wait_ready(lambda: _answers(f"{self.url}/readyz", context), SOON)
 
     def _front_proxy_flags(self) -> list[str]:
         return [

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.controlplane import binaries
-from tests.controlplane.process import Process, free_port
+from tests.controlplane.process import SOON, Process, free_port
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Etcd:
     def start(self) -> None:
         """Returns when it is healthy. Raises ProcessDied, NotInTime."""
         self._process = Process("etcd", self._command(), self._directory / "etcd.log")
-        self._process.wait_ready(self._healthy, within=30)
+        self._process.wait_ready(self._healthy, SOON)
 
     def kill(self) -> None:
         """As by kill -9; fine when it does not run."""

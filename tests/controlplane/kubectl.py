@@ -9,9 +9,14 @@ from typing import Any
 import orjson
 import yaml
 
-from tests.controlplane.process import Stream
+from tests.controlplane.process import SOON, Stream
 
 Object = dict[str, Any]
+
+UNTIL_SOON = f"--timeout={SOON:.0f}s"
+"""For commands that wait."""
+GIVEN_UP = SOON + 60.0
+"""Seconds for one command, which may wait and then say why in vain."""
 
 
 class KubectlFailed(AssertionError):
@@ -36,14 +41,14 @@ class Kubectl:
     home: Path
     namespace: str = ""
 
-    def __call__(self, *arguments: str, stdin: str = "", timeout: float = 60.0) -> str:
+    def __call__(self, *arguments: str, stdin: str = "") -> str:
         """What it writes to stdout. Raises KubectlFailed with stderr."""
-        result = self.run(*arguments, stdin=stdin, timeout=timeout)
+        result = self.run(*arguments, stdin=stdin)
         if result.code:
             raise KubectlFailed(f"kubectl {' '.join(arguments)}: code {result.code}\n{result.out}{result.err}")
         return result.out
 
-    def run(self, *arguments: str, stdin: str = "", timeout: float = 60.0) -> Result:
+    def run(self, *arguments: str, stdin: str = "") -> Result:
         """One run, whatever its exit code."""
         done = subprocess.run(
             self.command(*arguments),
@@ -51,7 +56,7 @@ class Kubectl:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=GIVEN_UP,
             check=False,
         )
         return Result(done.returncode, done.stdout, done.stderr)

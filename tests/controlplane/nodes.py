@@ -4,7 +4,8 @@ become available without a container being run."""
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from tests.controlplane.cluster import START_WITHIN, ControlPlane
+from tests.controlplane.cluster import ControlPlane
+from tests.controlplane.kubectl import UNTIL_SOON
 from tests.controlplane.process import Process
 
 STAGES = Path(__file__).parent / "kwok" / "stages.yaml"
@@ -27,8 +28,7 @@ class Nodes(AbstractContextManager["Nodes"]):
             admin = f"--kubeconfig={self._cluster.kubeconfig()}"
             self._run("kwok", admin, "--manage-all-nodes", "--node-lease-duration-seconds=40", f"--config={STAGES}")
             self._kubectl.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NAME}})
-            limit = f"--timeout={START_WITHIN:.0f}s"
-            self._kubectl("wait", f"node/{NAME}", "--for=condition=Ready", limit, timeout=START_WITHIN + 5)
+            self._kubectl("wait", f"node/{NAME}", "--for=condition=Ready", UNTIL_SOON)
         except BaseException:
             self.__exit__()
             raise

@@ -7,10 +7,9 @@ import httpx
 from apiserver.kinds.website import KIND as WEBSITE
 from apiserver.machinery.kind import Kind
 from tests.controlplane.cluster import ControlPlane
-from tests.controlplane.process import eventually
+from tests.controlplane.process import SOON, eventually
 
 GROUP = "reference.example.com"
-_SERVED_WITHIN = 60.0
 
 
 def install(cluster: ControlPlane, kind: Kind = WEBSITE, group: str = GROUP) -> None:
@@ -18,7 +17,7 @@ def install(cluster: ControlPlane, kind: Kind = WEBSITE, group: str = GROUP) -> 
     cluster.kubectl().apply(custom_resource(kind, group))
     path = f"/apis/{group}/{kind.version}/{kind.plural}"
     with cluster.http() as client:
-        eventually(lambda: client.get(path).status_code == httpx.codes.OK, _SERVED_WITHIN, "it is served")
+        eventually(lambda: client.get(path).status_code == httpx.codes.OK, SOON, "it is served")
 
 
 def custom_resource(kind: Kind = WEBSITE, group: str = GROUP) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class SecureEtcd:
         """Forgets every revision before the current one."""
         context = ssl.create_default_context(cafile=str(self._pki / "ca.crt"))
         context.load_cert_chain(self._pki / "client.crt", self._pki / "client.key")
-        with httpx.Client(base_url=self.etcd.endpoint, verify=context) as gateway:
+        with httpx.Client(base_url=self.etcd.endpoint, verify=context, timeout=30.0) as gateway:
             status = gateway.post("/v3/maintenance/status", json={}).raise_for_status().json()
             request = {"revision": status["header"]["revision"], "physical": True}
             gateway.post("/v3/kv/compaction", json=request).raise_for_status()

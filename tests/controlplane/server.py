@@ -15,13 +15,11 @@ import yaml
 from apiserver import certificates
 from apiserver.certificates import KeyPair
 from tests.controlplane.cluster import TOKENS, ControlPlane
-from tests.controlplane.kubectl import Kubectl, Object
-from tests.controlplane.process import Process, eventually, free_port
+from tests.controlplane.kubectl import UNTIL_SOON, Kubectl, Object
+from tests.controlplane.process import SOON, Process, eventually, free_port
 from tests.controlplane.secure_etcd import SecureEtcd
 
 ROOT = Path(__file__).resolve().parents[2]
-START_WITHIN = 60.0
-AVAILABLE_WITHIN = 120.0
 LEASE = ("--leader-elect-lease-duration=4s", "--leader-elect-renew-deadline=3s", "--leader-elect-retry-period=500ms")
 
 
@@ -50,7 +48,7 @@ class Server:
         self.process: Process | None = None
         self._log = directory / f"{name}.log"
 
-    def start(self, within: float = START_WITHIN) -> "Server":
+    def start(self, within: float = SOON) -> "Server":
         """Returns when /readyz says ok. Raises ProcessDied or NotInTime; it is not running then."""
         self.launch()
         try:
@@ -229,11 +227,10 @@ class APIServerProcess(Server):
         spec = here.api_service["spec"] | {"service": reference, "caBundle": ca_bundle}
         self.cluster.kubectl().apply(service, here.api_service | {"spec": spec})
 
-    def wait_available(self, within: float = AVAILABLE_WITHIN) -> None:
+    def wait_available(self) -> None:
         """Until the aggregator has found it, and its discovery reaches clients."""
         kubectl, name = self.cluster.kubectl(), self.manifests.api_service["metadata"]["name"]
-        limit = f"--timeout={within:.0f}s"
-        kubectl("wait", "--for=condition=Available", f"apiservice/{name}", limit, timeout=within + 5)
+        kubectl("wait", "--for=condition=Available", f"apiservice/{name}", UNTIL_SOON)
         version, _, group = name.partition(".")
 
         def discovered() -> bool:
@@ -244,7 +241,7 @@ class APIServerProcess(Server):
             described = f"/apis/{group}/{version}?" in schemas.out
             return resources.code == 0 and listed.code == 0 and bool(listed.out.strip()) and described
 
-        eventually(discovered, within, "the group is in the cluster's discovery and OpenAPI")
+        eventually(discovered, SOON, "the group is in the cluster's discovery and OpenAPI")
 
     def _kubeconfig(self) -> Path:
         """All servers of a cluster are one ServiceAccount, as replicas are."""

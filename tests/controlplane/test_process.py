@@ -2,13 +2,23 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.controlplane.process import NotInTime, Process, ProcessDied, eventually
+from tests.controlplane.process import (
+    SOON,
+    NotInTime,
+    Process,
+    ProcessDied,
+    Stream,
+    eventually,
+    free_port,
+    in_time,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -17,7 +27,7 @@ def test_an_early_end_is_reported_with_the_log(tmp_path: Path) -> None:
     """Waiting for a process that dies fails at once, with the end of its log."""
     process = Process("child", [sys.executable, "-c", "print('no such flag')"], tmp_path / "log")
     with pytest.raises(ProcessDied, match="no such flag"):
-        process.wait_ready(lambda: False, within=30)
+        process.wait_ready(lambda: False, SOON)
     assert process.kill() == 0
 
 
@@ -25,7 +35,7 @@ def test_stop_escalates(tmp_path: Path) -> None:
     """A child that ignores SIGTERM is killed after the grace period."""
     code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
     process = Process("child", [sys.executable, "-c", code], tmp_path / "log")
-    process.wait_ready(lambda: "up" in process.text(), within=30)
+    process.wait_ready(lambda: "up" in process.text(), SOON)
     assert process.stop(grace=0.1) == -signal.SIGKILL
 
 
@@ -39,7 +49,7 @@ def test_nothing_outlives_a_killed_parent(tmp_path: Path) -> None:
         pid = int(parent.stdout.readline())
         assert _runs(pid)
         parent.kill()
-    eventually(lambda: not _runs(pid), 30.0, "the child is gone")
+    eventually(lambda: not _runs(pid), SOON, "the child is gone")
 
 
 def test_eventually_reports_why_not() -> None:
@@ -61,3 +71,32 @@ def _runs(pid: int) -> bool:
     # An orphan that nobody has waited for yet is dead all the same.
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return bool(state.stdout.strip()) and not state.stdout.startswith("Z")
+
+
+def test_a_free_port_is_nobody_elses() -> None:
+    """Who connects to it is refused, who listens there must name it and say that it may be shared, as servers do."""
+    place = "127.0.0.1", free_port()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(place)
+    with socket.socket() as other, pytest.raises(OSError, match="Address already in use"):
+        other.bind(place)
+    for _ in range(2):
+        with socket.create_server(place), socket.create_connection(place) as client:
+            assert client.getpeername() == place
+
+
+def test_a_claim_about_seconds() -> None:
+    """It is true if it is true once, and is not tried again then; it is false if it never is."""
+    times = iter([3.0, 2.5, 2.0])
+    in_time(lambda: next(times), 2.0)
+    assert list(times) == []
+    with pytest.raises(NotInTime, match="never in"):
+        in_time(lambda: 2.1, 2.0)
+
+
+def test_lines_are_whole(tmp_path: Path) -> None:
+    """What a command has begun to write is no line yet."""
+    code = "import signal; print('one\\ntw', end='', flush=True); signal.pause()"
+    with Stream("child", [sys.executable, "-c", code], tmp_path / "log") as stream:
+        eventually(lambda: stream.process.text().endswith("tw"), SOON)
+        assert stream.lines() == ["one"]

@@ -1,33 +1,39 @@
 """What only a cluster has: the APIService, RBAC, and controllers that read the group through the aggregator."""
 
-import orjson
 import pytest
 
 from tests.controlplane.cluster import ControlPlane
-from tests.controlplane.kubectl import Kubectl
-from tests.controlplane.process import eventually
+from tests.controlplane.kubectl import Kubectl, Object
+from tests.controlplane.process import SOON, eventually
 from tests.e2e.conftest import Target
-from tests.e2e.websites import API, GROUP, create, manifest, website
+from tests.e2e.websites import API, GROUP, condition, create, manifest, website
 
-SOON = 60.0
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 
 def test_api_service_is_available(cluster: Kubectl) -> None:
     """The aggregator reports the APIService as Available."""
-    service = cluster.get("apiservice", f"v1alpha1.{GROUP}")
-    available = next(item for item in service["status"]["conditions"] if item["type"] == "Available")
-    assert (available["status"], available["reason"]) == ("True", "Passed")
+
+    def passed() -> Object | None:
+        found = cluster.get("apiservice", f"v1alpha1.{GROUP}")
+        available = condition(found, "Available")
+        return found if (available.get("status"), available.get("reason")) == ("True", "Passed") else None
+
+    service = eventually(passed, SOON, "it is available")
     assert not service["spec"].get("insecureSkipTLSVerify")
 
 
 def test_discovery_is_merged(cluster_target: Target) -> None:
     """The cluster's aggregated discovery holds the group, and not as stale."""
+
+    def current() -> Object | None:
+        document = client.get("/apis", headers={"Accept": AGGREGATED}).json()
+        groups = {item["metadata"]["name"]: item for item in document["items"]}
+        found: Object = groups[GROUP]["versions"][0]
+        return found if found["freshness"] == "Current" else None
+
     with cluster_target.http() as client:
-        document = orjson.loads(client.get("/apis", headers={"Accept": AGGREGATED}).content)
-    group = next(item for item in document["items"] if item["metadata"]["name"] == GROUP)
-    version = group["versions"][0]
-    assert version["freshness"] == "Current"
+        version = eventually(current, SOON, "it is current")
     assert [item["resource"] for item in version["resources"]] == ["websites"]
 
 
@@ -39,7 +45,7 @@ def test_openapi_is_merged(cluster_target: Target, path: str) -> None:
         return b"gitRepo" in client.get(path).content
 
     with cluster_target.http() as client:
-        eventually(published, 90.0, f"the kind is in {path}")
+        eventually(published, SOON, f"the kind is in {path}")
 
 
 def test_rights_of_the_role_view(control_plane: ControlPlane, cluster: Kubectl) -> None:

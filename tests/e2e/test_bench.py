@@ -13,7 +13,7 @@ from bench.targets import KEPT, MADE, SERVER, Target, make_namespaces
 from tests.controlplane.server import Standalone
 
 COUNT = 30
-PACE = Pace(seconds=0.2, warm=0.05, rounds=1)
+PACE = Pace(seconds=1.0, warm=0.05, rounds=1)
 
 
 @pytest.fixture(scope="module")

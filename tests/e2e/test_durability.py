@@ -1,18 +1,18 @@
-"""kill -9 in the middle of 200 creates loses no object that was acknowledged."""
+"""kill -9 in the middle of many creates loses no object that was acknowledged."""
 
-import queue
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.controlplane.process import SOON
 from tests.controlplane.server import Server, Standalone
 from tests.e2e.websites import COLLECTION, website
 
-CREATES = 200
 ENOUGH = 50
 """Acknowledged creates after which the server is killed."""
 CLIENTS = 8
@@ -30,16 +30,14 @@ def victim(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
 
 def test_kill_loses_no_acknowledged_object(victim: Server) -> None:
     """Everything that was answered 201 before the kill is there after the restart."""
-    todo: queue.SimpleQueue[str] = queue.SimpleQueue()
-    for number in range(CREATES):
-        todo.put(f"site-{number:03}")
+    numbers = count()
     acknowledged: list[str] = []
     enough, dead = threading.Event(), threading.Event()
 
     def create() -> None:
         with victim.http() as client:
-            while not todo.empty() and not dead.is_set():
-                name = todo.get()
+            while not dead.is_set():
+                name = f"site-{next(numbers)}"
                 try:
                     answer = client.post(COLLECTION, json=website(name))
                 except httpx.HTTPError:
@@ -51,12 +49,11 @@ def test_kill_loses_no_acknowledged_object(victim: Server) -> None:
 
     with ThreadPoolExecutor(CLIENTS) as threads:
         running = [threads.submit(create) for _ in range(CLIENTS)]
-        assert enough.wait(60.0), f"only {len(acknowledged)} creates were acknowledged"
+        assert enough.wait(SOON), f"only {len(acknowledged)} creates were acknowledged"
         victim.kill()
         dead.set()
     for thread in running:
         thread.result()
-    assert len(acknowledged) < CREATES, "the kill came too late to prove anything"
     victim.start()
     assert set(acknowledged) <= _names(victim)
 

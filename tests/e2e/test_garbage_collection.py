@@ -4,8 +4,8 @@ import orjson
 import pytest
 
 from tests.controlplane.kubectl import Kubectl
-from tests.controlplane.process import eventually
-from tests.e2e.garbage import WITHIN, await_collector, await_gone, make, metadata, reference
+from tests.controlplane.process import SOON, eventually
+from tests.e2e.garbage import await_collector, await_gone, make, metadata, reference
 
 PAIRS = pytest.mark.parametrize(
     ("owner", "dependent"),
@@ -24,7 +24,7 @@ def _await_marked(kubectl: Kubectl, kind: str, name: str) -> None:
         found = metadata(kubectl, kind, name)
         return found is not None and "deletionTimestamp" in found
 
-    eventually(marked, WITHIN, f"{kind} {name} is being deleted")
+    eventually(marked, SOON, f"{kind} {name} is being deleted")
 
 
 def _release(kubectl: Kubectl, kind: str, name: str) -> None:
@@ -120,7 +120,7 @@ def test_one_of_two_owners(cluster: Kubectl, dependent: str) -> None:
         assert found is not None
         return [owner["name"] for owner in found["ownerReferences"]] == ["staying"]
 
-    eventually(left, WITHIN, "one owner is left")
+    eventually(left, SOON, "one owner is left")
 
 
 @pytest.mark.parametrize("dependent", ["website", "configmap"])

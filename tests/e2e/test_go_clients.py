@@ -11,13 +11,14 @@ import pytest
 
 from tests.controlplane import golang
 from tests.controlplane.cluster import ControlPlane
+from tests.controlplane.kubectl import UNTIL_SOON
 from tests.controlplane.reference import GROUP as REFERENCE
 from tests.controlplane.reference import custom_resource
 from tests.controlplane.secure_etcd import SecureEtcd
 from tests.controlplane.server import APIServerProcess
 from tests.e2e.websites import GROUP
 
-WITHIN = 240
+WITHIN = 600
 """Seconds for one test of the probe."""
 SOURCE = "\n".join(file.read_text() for file in sorted(golang.MODULES["probe"].glob("*_test.go")))
 BODIES = dict(re.findall(r"^func (Test\w+)\(t \*testing\.T\) \{\n(.*?)^\}", SOURCE, re.MULTILINE | re.DOTALL))
@@ -101,7 +102,7 @@ def reference(program: Path, cluster_of_its_own: ControlPlane) -> Probe:
     """At kube-apiserver, with the kind as a custom resource."""
     kubectl, definition = cluster_of_its_own.kubectl(), custom_resource()
     kubectl.apply(definition)
-    kubectl("wait", "--for=condition=Established", f"crd/{definition['metadata']['name']}", "--timeout=60s")
+    kubectl("wait", "--for=condition=Established", f"crd/{definition['metadata']['name']}", UNTIL_SOON)
     return Probe(program, cluster_of_its_own.kubeconfig(), REFERENCE)
 
 

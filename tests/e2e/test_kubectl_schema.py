@@ -11,7 +11,7 @@ import yaml
 from apiserver.kinds.website import KIND
 from tests.controlplane.binaries import KUBECTLS
 from tests.controlplane.kubectl import Kubectl, Object
-from tests.controlplane.process import eventually
+from tests.controlplane.process import SOON, eventually
 from tests.e2e.websites import GROUP, REPO, create, manifest, website
 
 NAMED = f"website.{GROUP}/kubia"
@@ -34,7 +34,7 @@ def _fields(schema: Any, level: int = 1) -> Iterator[tuple[int, str]]:
 
 def test_explain_recursive(kubectl: Kubectl) -> None:
     """`kubectl explain --recursive` shows every field of the schema at its level."""
-    out = eventually(lambda: kubectl.run("explain", "website", "--recursive").out, 90.0, "the kind is explained")
+    out = eventually(lambda: kubectl.run("explain", "website", "--recursive").out, SOON, "the kind is explained")
     shown = {((len(line) - len(line.lstrip())) // 2, line.split("\t")[0].strip()) for line in out.splitlines()}
     fields = list(_fields(KIND.schema))
     assert {"gitRepo", "conditions", "lastTransitionTime"} <= {name for _, name in fields}
@@ -44,7 +44,7 @@ def test_explain_recursive(kubectl: Kubectl) -> None:
 def test_explain_describes(kubectl: Kubectl) -> None:
     """`kubectl explain` has the texts of the models, and the metadata of every kind."""
     schema = KIND.schema["properties"]["spec"]["properties"]["gitRepo"]
-    out = eventually(lambda: kubectl.run("explain", "website.spec.gitRepo").out, 90.0, "the field is explained")
+    out = eventually(lambda: kubectl.run("explain", "website.spec.gitRepo").out, SOON, "the field is explained")
     assert " ".join(schema["description"].split()) in " ".join(out.split())
     assert "annotations\t<map[string]string>" in kubectl("explain", "website.metadata")
 
@@ -85,7 +85,7 @@ def test_diff(kubectl: Kubectl, flags: tuple[str, ...]) -> None:
         result = kubectl.run("diff", *flags, "-f", "-", stdin=manifest(website(branch="main")))
         return (result.code, result.out) == (0, "")
 
-    eventually(same, 30.0, "no difference")
+    eventually(same, SOON, "no difference")
     other = kubectl.run("diff", *flags, "-f", "-", stdin=manifest(website(branch="dev")))
     assert other.code == 1, other.err
     assert ("-  branch: main" in other.out, "+  branch: dev" in other.out) == (True, True)

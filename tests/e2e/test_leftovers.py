@@ -10,12 +10,12 @@ import httpx
 import pytest
 
 from tests.controlplane.cluster import ControlPlane
-from tests.controlplane.kubectl import Kubectl, Object
-from tests.controlplane.process import eventually
+from tests.controlplane.kubectl import UNTIL_SOON, Kubectl, Object
+from tests.controlplane.process import SOON, eventually
 from tests.controlplane.server import APIServerProcess
+from tests.e2e.garbage import await_collector
 from tests.e2e.websites import API, create
 
-SOON = 60.0
 CHILDREN = "deployment/kubia-website", "service/kubia-website"
 
 
@@ -104,7 +104,9 @@ def test_orphans_stay(registered: APIServerProcess, cluster: Kubectl, tmp_path: 
 def test_namesake_adopts_orphans(cluster: Kubectl) -> None:
     """Deleted with --cascade=orphan and created again, a Website has the children it had: nothing was down."""
     before = [child["metadata"]["uid"] for child in made(cluster)]
-    cluster("delete", "website", "kubia", "--cascade=orphan", f"--timeout={SOON:.0f}s", timeout=SOON + 5)
+    for kind in ("deployment", "service"):
+        await_collector(cluster, kind)
+    cluster("delete", "website", "kubia", "--cascade=orphan", UNTIL_SOON)
     uid = create(cluster)["metadata"]["uid"]
 
     def adopted() -> bool:

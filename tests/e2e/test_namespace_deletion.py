@@ -2,15 +2,13 @@
 
 import orjson
 
-from tests.controlplane.kubectl import Kubectl, Object
-from tests.controlplane.process import eventually
+from tests.controlplane.kubectl import UNTIL_SOON, Kubectl, Object
+from tests.controlplane.process import SOON, eventually
 from tests.controlplane.server import APIServerProcess
 from tests.e2e.conftest import new_namespace
 from tests.e2e.garbage import await_collector
 from tests.e2e.websites import GROUP, condition, create, manifest, website
 
-WITHIN = 120.0
-"""Seconds for the namespace controller, which tries again ever more slowly."""
 MANY = 60
 HELD = [f"site-{number}" for number in (0, 30, 59)]
 """Those with a finalizer."""
@@ -35,7 +33,7 @@ def _condition(kubectl: Kubectl, kind: str) -> Object:
 
 def _await_message(kubectl: Kubectl, kind: str, message: str) -> None:
     what = f"the namespace says: {message}"
-    eventually(lambda: message in _condition(kubectl, kind).get("message", ""), WITHIN, what)
+    eventually(lambda: message in _condition(kubectl, kind).get("message", ""), SOON, what)
 
 
 def _gone(kubectl: Kubectl) -> bool:
@@ -46,7 +44,7 @@ def test_finalizers_hold_the_namespace(cluster: Kubectl) -> None:
     """All but the objects with finalizers go; the namespace's conditions count those; it goes after them."""
     _fill(cluster)
     cluster("delete", "namespace", cluster.namespace, "--wait=false")
-    eventually(lambda: sorted(_names(cluster)) == sorted(HELD), WITHIN, "only those with finalizers are left")
+    eventually(lambda: sorted(_names(cluster)) == sorted(HELD), SOON, "only those with finalizers are left")
     assert all("deletionTimestamp" in item["metadata"] for item in cluster.get("websites")["items"])
 
     content = f"Some resources are remaining: websites.{GROUP} has {len(HELD)} resource instances"
@@ -60,7 +58,7 @@ def test_finalizers_hold_the_namespace(cluster: Kubectl) -> None:
 
     for name in HELD:
         cluster("patch", "website", name, "--type=merge", '--patch={"metadata":{"finalizers":null}}')
-    eventually(lambda: _gone(cluster), WITHIN, "the namespace is gone")
+    eventually(lambda: _gone(cluster), SOON, "the namespace is gone")
 
 
 def test_server_away(registered: APIServerProcess, cluster: Kubectl) -> None:
@@ -74,17 +72,11 @@ def test_server_away(registered: APIServerProcess, cluster: Kubectl) -> None:
     finally:
         registered.start()
     registered.wait_available()
-    eventually(lambda: _gone(cluster), WITHIN, "the namespace is gone")
+    eventually(lambda: _gone(cluster), SOON, "the namespace is gone")
     # The garbage collector was turned away meanwhile, and tries again ever more slowly: the next test needs it.
     await_collector(new_namespace(cluster), "website")
 
 
 def _await_unavailable(kubectl: Kubectl, api_service: Object) -> None:
-    limit = f"--timeout={WITHIN:.0f}s"
-    kubectl(
-        "wait",
-        "--for=condition=Available=False",
-        f"apiservice/{api_service['metadata']['name']}",
-        limit,
-        timeout=WITHIN,
-    )
+    name = api_service["metadata"]["name"]
+    kubectl("wait", "--for=condition=Available=False", f"apiservice/{name}", UNTIL_SOON)

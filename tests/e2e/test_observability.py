@@ -4,11 +4,9 @@ import orjson
 import pytest
 
 from tests.controlplane.cluster import TOKENS
-from tests.controlplane.process import eventually
+from tests.controlplane.process import SOON, eventually
 from tests.controlplane.server import APIServerProcess
 from tests.e2e.websites import COLLECTION, website
-
-SOON = 10.0
 
 
 def test_one_line_a_request(registered: APIServerProcess) -> None:

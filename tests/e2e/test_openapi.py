@@ -5,14 +5,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.controlplane.process import eventually
+from tests.controlplane.process import SOON, eventually
 from tests.controlplane.server import Standalone
 from tests.e2e.conftest import Target
 from tests.e2e.websites import API
 
 INDEX = "/openapi/v3"
 DOCUMENT = f"{INDEX}{API}"
-SOON = 90.0
 
 
 def _answers(directory: Path) -> dict[str, tuple[str, bytes]]:

@@ -7,12 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.controlplane.cluster import ControlPlane
-from tests.controlplane.process import eventually
+from tests.controlplane.process import SOON, eventually
 from tests.controlplane.secure_etcd import SecureEtcd
 from tests.controlplane.server import ROOT, APIServerProcess, Standalone, command, environment, with_kinds
 from tests.e2e.conftest import StartServer
-
-SOON = 30.0
 
 
 def _sentence(*flags: str, root: Path = ROOT) -> str:

@@ -21,9 +21,8 @@ from apiserver.machinery.errors import Object
 from apiserver.settings import Settings
 from reconciler.website.children import desired_deployment, options
 from tests import programs
-from tests.controlplane.process import Process, eventually, free_port
+from tests.controlplane.process import SOON, Process, eventually, free_port
 
-SOON = 60.0
 USER = "65533"
 GIT_SYNC = Path(__file__).with_name("git_sync.py")
 

@@ -9,11 +9,10 @@ import pytest
 import yaml
 
 from tests.controlplane.kubectl import Kubectl
-from tests.controlplane.process import eventually
+from tests.controlplane.process import SOON, eventually
 from tests.controlplane.server import ROOT, Standalone, with_kinds
 
 README = (ROOT / "README.md").read_text()
-SOON = 30.0
 
 
 @pytest.fixture

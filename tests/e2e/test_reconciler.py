@@ -1,16 +1,19 @@
 """From a Website to its Deployment and Service, and back into status."""
 
 import time
+from itertools import count
 
+import httpx
 import orjson
 
-from tests.controlplane.kubectl import Kubectl, Object
-from tests.controlplane.process import eventually
+from tests.controlplane.kubectl import UNTIL_SOON, Kubectl, Object
+from tests.controlplane.process import SOON, eventually, in_time
 from tests.controlplane.server import APIServerProcess
-from tests.e2e.websites import GROUP, condition, create, manifest, website
+from tests.e2e.conftest import Target
+from tests.e2e.garbage import await_collector
+from tests.e2e.websites import API, GROUP, condition, create, manifest, website
 from tests.unit.test_quantity import CANONICAL
 
-SOON = 30.0
 CHILDREN_WITHIN = 2.0
 """Seconds from the create until both children exist: a requirement."""
 
@@ -25,11 +28,23 @@ def _gone(kubectl: Kubectl) -> bool:
     return "kubia-website" not in names
 
 
-def test_children_exist_within_two_seconds(kubectl: Kubectl) -> None:
+def test_children_exist_within_two_seconds(target: Target, kubectl: Kubectl) -> None:
     """Deployment and Service exist within 2 s of the create."""
-    kubectl("create", "-f", "-", stdin=manifest(website(replicas=2)))
+    names = (f"site-{number}" for number in count())
+    with target.http() as client:
+        in_time(lambda: _making_time(client, kubectl.namespace, next(names)), CHILDREN_WITHIN)
+
+
+def _making_time(client: httpx.Client, namespace: str, name: str) -> float:
+    """Seconds from the answer to the create until both children are seen."""
+    client.post(f"{API}/namespaces/{namespace}/websites", json=website(name)).raise_for_status()
     created = time.monotonic()
-    eventually(lambda: _exists(kubectl), CHILDREN_WITHIN - (time.monotonic() - created), "both children exist")
+    deployment = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}-website"
+    service = f"/api/v1/namespaces/{namespace}/services/{name}-website"
+    eventually(
+        lambda: client.get(deployment).is_success and client.get(service).is_success, SOON, "both children exist"
+    )
+    return time.monotonic() - created
 
 
 def test_children_belong_to_the_website(kubectl: Kubectl) -> None:
@@ -74,14 +89,14 @@ def test_namespace_goes_with_its_websites(kubectl: Kubectl) -> None:
     """A namespace with Websites and their children can be deleted; nobody makes them again."""
     create(kubectl)
     eventually(lambda: _exists(kubectl), SOON)
-    kubectl("delete", "namespace", kubectl.namespace, f"--timeout={SOON:.0f}s", timeout=SOON + 5)
+    kubectl("delete", "namespace", kubectl.namespace, UNTIL_SOON)
 
 
 def test_foreground_deletion_waits_for_the_children(kubectl: Kubectl) -> None:
     """With --cascade=foreground the Website goes last."""
     create(kubectl)
     eventually(lambda: _exists(kubectl), SOON)
-    kubectl("delete", "website", "kubia", "--cascade=foreground", f"--timeout={SOON:.0f}s")
+    kubectl("delete", "website", "kubia", "--cascade=foreground", UNTIL_SOON)
     assert _gone(kubectl)
 
 
@@ -89,7 +104,9 @@ def test_orphans_stay(kubectl: Kubectl) -> None:
     """With --cascade=orphan the children stay, and nobody controls them."""
     create(kubectl)
     eventually(lambda: _exists(kubectl), SOON)
-    kubectl("delete", "website", "kubia", "--cascade=orphan", f"--timeout={SOON:.0f}s")
+    for child in ("deployment", "service"):
+        await_collector(kubectl, child)
+    kubectl("delete", "website", "kubia", "--cascade=orphan", UNTIL_SOON)
     for child in ("deployment", "service"):
         assert "ownerReferences" not in kubectl.get(child, "kubia-website")["metadata"]
 
@@ -193,7 +210,7 @@ def _come_up(kubectl: Kubectl) -> None:
     for pod in pods:
         if not condition(pod, "Ready"):
             _mark_ready(kubectl, pod["metadata"]["name"])
-    kubectl("wait", "website/kubia", "--for=condition=Ready", f"--timeout={SOON:.0f}s")
+    kubectl("wait", "website/kubia", "--for=condition=Ready", UNTIL_SOON)
 
 
 def _mark_ready(kubectl: Kubectl, pod: str) -> None:

@@ -2,11 +2,10 @@
 
 import httpx
 
+from tests.controlplane.process import SOON
 from tests.e2e.conftest import StartServer
 from tests.e2e.watching import Watch
 from tests.e2e.websites import COLLECTION, website
-
-SOON = 10.0
 
 
 def test_a_watch_on_one_sees_writes_on_the_other(start_server: StartServer) -> None:

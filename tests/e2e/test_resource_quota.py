@@ -3,12 +3,10 @@
 import itertools
 
 from tests.controlplane.kubectl import Kubectl, Object
-from tests.controlplane.process import eventually
+from tests.controlplane.process import SOON, eventually
 from tests.e2e.conftest import Target
 from tests.e2e.websites import GROUP, create
 
-WITHIN = 120.0
-"""Seconds for the quota controller, which looks for new kinds every 30 s, and waits as long for one that was away."""
 COUNT = f"count/websites.{GROUP}"
 
 
@@ -30,14 +28,14 @@ def _await_first_count(target: Target, namespace: str, number: int) -> None:
             )
             return bool(answer.raise_for_status().json()["status"].get("used") == {COUNT: str(number)})
 
-        eventually(counted, WITHIN, f"{number} are counted")
+        eventually(counted, SOON, f"{number} are counted")
 
 
 def _await_count(kubectl: Kubectl, number: int) -> None:
     def counted() -> bool:
         return bool(kubectl.get("resourcequota", "few")["status"]["used"] == {COUNT: str(number)})
 
-    eventually(counted, WITHIN, f"{number} are counted")
+    eventually(counted, SOON, f"{number} are counted")
 
 
 def test_objects_are_counted_and_never_refused(cluster_target: Target, cluster: Kubectl) -> None:
@@ -61,4 +59,4 @@ def test_objects_of_the_cluster_are_refused(cluster: Kubectl) -> None:
         # kube-apiserver learns of the quota in its own time.
         return cluster.run("create", "configmap", "more", "--dry-run=server").err
 
-    assert "exceeded quota: few, requested: count/configmaps=1" in eventually(refused, WITHIN, "refused")
+    assert "exceeded quota: few, requested: count/configmaps=1" in eventually(refused, SOON, "refused")

@@ -15,15 +15,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from apiserver import certificates
 from tests.controlplane.cluster import ControlPlane
-from tests.controlplane.kubectl import Kubectl, Object
+from tests.controlplane.kubectl import UNTIL_SOON, Kubectl, Object
 from tests.controlplane.nodes import Nodes
-from tests.controlplane.process import eventually
+from tests.controlplane.process import SOON, eventually, in_time
 from tests.controlplane.server import APIServerProcess
 from tests.e2e.conftest import Target, new_namespace
 from tests.e2e.websites import GROUP, condition, create
 
-SOON = 60.0
-LAST_NODE_PORT = 32767
+NODE_PORTS = range(32767, 30000, -1)
 REPAIRED_WITHIN = 2.0
 """Seconds from a child's change to its repair: a requirement."""
 
@@ -43,11 +42,11 @@ def restricted(nodes: Nodes, cluster_target: Target) -> Kubectl:
     return kubectl
 
 
-def ready(kubectl: Kubectl, name: str = "kubia") -> Object:
-    """The Website, when it is Ready as it is now."""
-    limit = f"--timeout={SOON:.0f}s"
-    kubectl("wait", f"website/{name}", "--for=condition=Ready", limit, timeout=SOON + 5)
-    return kubectl.get("website", name)
+def ready(kubectl: Kubectl) -> Object:
+    """The Website, when it is Ready as it is now and nothing of it changes any more."""
+    for wanted in ("Ready", "Progressing=False"):
+        kubectl("wait", "website/kubia", f"--for=condition={wanted}", UNTIL_SOON)
+    return kubectl.get("website", "kubia")
 
 
 def states(item: Object) -> dict[str, str]:
@@ -113,8 +112,7 @@ def test_lost_replica_is_degraded_until_it_is_back(restricted: Kubectl) -> None:
     lost = [{"type": "Ready", "status": "False", "lastTransitionTime": "2026-01-01T00:00:00Z"}]
     patch = orjson.dumps({"status": {"conditions": lost}}).decode()
     restricted("patch", "pod", pod, "--subresource=status", "--type=strategic", f"--patch={patch}")
-    limit = f"--timeout={SOON:.0f}s"
-    restricted("wait", "website/kubia", "--for=condition=Degraded", limit, timeout=SOON + 5)
+    restricted("wait", "website/kubia", "--for=condition=Degraded", UNTIL_SOON)
     assert told(restricted, "ReplicasUnavailable")["type"] == "Warning"
     restricted("delete", "pod", pod, "--wait=false")
     assert states(ready(restricted))["Degraded"] == "False"
@@ -129,15 +127,20 @@ def test_autoscaler_has_the_last_word_on_replicas(restricted: Kubectl) -> None:
     eventually(lambda: deployed(restricted)["spec"]["replicas"] == 3, SOON, "the autoscaler has scaled")
     restricted("patch", "website", "kubia", "--type=merge", '--patch={"spec":{"branch":"dev"}}')
     ready(restricted)
-    limit = f"--timeout={SOON:.0f}s"
-    restricted("wait", "website/kubia", "--for=condition=Progressing=False", limit, timeout=SOON + 5)
     assert restricted.get("website", "kubia")["status"]["replicas"] == 3
     live = deployed(restricted)
     assert live["spec"]["replicas"] == 3
     assert "--ref=dev" in live["spec"]["template"]["spec"]["containers"][1]["args"]
     restricted("delete", "horizontalpodautoscaler", "kubia-website")
-    restricted("scale", "deployment", "kubia-website", "--replicas=2")
-    eventually(lambda: deployed(restricted)["spec"]["replicas"] == 1, SOON, "the Website's number")
+
+    def given_back() -> bool:
+        # The autoscaler's controller may not have seen yet that it has gone, and scale once more.
+        replicas = deployed(restricted)["spec"]["replicas"]
+        if replicas != 1:
+            restricted("scale", "deployment", "kubia-website", "--replicas=2")
+        return bool(replicas == 1)
+
+    eventually(given_back, SOON, "the Website's number")
 
 
 def test_autoscaler_scales_the_website(restricted: Kubectl) -> None:
@@ -156,8 +159,7 @@ def test_what_others_say_of_a_child_stays(restricted: Kubectl) -> None:
     """Annotations, labels, a restart's mark, a sidecar and the node port are left alone while ours is repaired."""
     create(restricted)
     ready(restricted)
-    port = restricted.get("service", "kubia-website")["spec"]["ports"][0]["nodePort"]
-    port = port + 1 if port < LAST_NODE_PORT else port - 1
+    port = _free_node_port(restricted)
     another = orjson.dumps([{"op": "replace", "path": "/spec/ports/0/nodePort", "value": port}]).decode()
     restricted("patch", "service", "kubia-website", "--type=json", f"--patch={another}")
     restricted("annotate", "deployment,service", "kubia-website", "example.com/note=kept")
@@ -181,20 +183,24 @@ def test_what_others_say_of_a_child_stays(restricted: Kubectl) -> None:
     assert service["spec"]["ports"][0]["nodePort"] == port
 
 
+def _free_node_port(kubectl: Kubectl) -> int:
+    """One that no Service has."""
+    taken = kubectl("get", "services", "-A", "-o", "jsonpath={.items[*].spec.ports[*].nodePort}").split()
+    return next(port for port in NODE_PORTS if str(port) not in taken)
+
+
 def _restricted_container() -> Object:
     return {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
 @pytest.mark.parametrize("change", ["edited", "deleted"])
 def test_child_is_repaired_in_two_seconds(restricted: Kubectl, control_plane: ControlPlane, change: str) -> None:
-    """A Deployment that somebody edits or deletes is as it must be within 2 s (the best of three: of a machine that is
-    busy otherwise, the wait for the processor is no claim)."""
+    """A Deployment that somebody edits or deletes is as it must be within 2 s."""
     create(restricted)
     ready(restricted)
     path = f"/apis/apps/v1/namespaces/{restricted.namespace}/deployments/kubia-website"
     with control_plane.http() as client:
-        times = [_repair_time(client, path, change) for _ in range(3)]
-    assert min(times) < REPAIRED_WITHIN
+        in_time(lambda: _repair_time(client, path, change), REPAIRED_WITHIN)
 
 
 def _repair_time(client: httpx.Client, path: str, change: str) -> float:
@@ -223,8 +229,7 @@ def test_foreign_child_is_left_alone_until_it_goes(restricted: Kubectl) -> None:
     restricted.apply(foreign | {"spec": {"ports": [{"port": 9}], "selector": {"app": "foreign"}}})
     before = restricted.get("service", "kubia-website")
     create(restricted)
-    limit = f"--timeout={SOON:.0f}s"
-    restricted("wait", "website/kubia", "--for=condition=Degraded", limit, timeout=SOON + 5)
+    restricted("wait", "website/kubia", "--for=condition=Degraded", UNTIL_SOON)
     degraded = condition(restricted.get("website", "kubia"), "Degraded")
     assert degraded["reason"] == "NameConflict"
     assert "Service kubia-website" in degraded["message"]
@@ -273,7 +278,7 @@ def test_webhook_that_does_not_answer_is_told_until_it_is_gone(
     restricted.apply(_webhook(name, restricted.namespace, client))
     try:
         create(restricted)
-        restricted("wait", "website/kubia", "--for=condition=Degraded", f"--timeout={SOON:.0f}s", timeout=SOON + 5)
+        restricted("wait", "website/kubia", "--for=condition=Degraded", UNTIL_SOON)
         degraded = condition(restricted.get("website", "kubia"), "Degraded")
         assert degraded["reason"] == "ApplyFailed"
         assert "The Service is refused: Internal error occurred: failed calling webhook" in degraded["message"]

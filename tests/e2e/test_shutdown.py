@@ -3,20 +3,20 @@
 import signal
 import socket
 import ssl
+import time
 from contextlib import closing
 
 import orjson
 
 from http2 import frames, hpack
 from tests.controlplane.cluster import TOKENS
-from tests.controlplane.process import eventually
+from tests.controlplane.process import SOON, eventually
 from tests.controlplane.server import Server
 from tests.e2e.conftest import StartServer
 from tests.e2e.watching import Watch
 from tests.e2e.websites import COLLECTION, website
 from tests.hyper import received, request
 
-ENDED_WITHIN = 30.0
 BIG = website("big") | {"metadata": {"name": "big", "annotations": {"x": "x" * 200_000}}}
 
 
@@ -24,9 +24,9 @@ def test_watches_are_closed_cleanly(own_server: Server) -> None:
     """An open watch ends as a complete HTTP response, and the process with code 0."""
     with Watch(own_server, COLLECTION) as watch:
         own_server.running.signal(signal.SIGTERM)
-        assert watch.ended.wait(ENDED_WITHIN)
+        assert watch.ended.wait(SOON)
         assert watch.failure is None
-    assert own_server.running.wait(ENDED_WITHIN) == 0
+    assert own_server.running.wait(SOON) == 0
     assert "Traceback" not in own_server.running.text()
 
 
@@ -38,26 +38,34 @@ def test_a_running_request_is_finished(own_server: Server) -> None:
         # Whoever is answered on a second connection shows that the server has seen the first one's bytes.
         assert own_server.ready()
         own_server.running.signal(signal.SIGTERM)
-        eventually(lambda: not own_server.ready(), ENDED_WITHIN, "/readyz is no longer ok")
+        eventually(lambda: not own_server.ready(), SOON, "/readyz is no longer ok")
         connection.sendall(body[10:])
         assert connection.recv(65536).startswith(b"HTTP/1.1 201 ")
-    assert own_server.running.wait(ENDED_WITHIN) == 0
+    assert own_server.running.wait(SOON) == 0
 
 
 def test_not_ready_while_it_drains(start_server: StartServer) -> None:
     """With --shutdown-delay-duration it goes on serving, but /readyz says no."""
-    server = start_server("slow", "--shutdown-delay-duration=3s")
+    server = start_server("slow", "--shutdown-delay-duration=1h")
     server.running.signal(signal.SIGTERM)
-    eventually(lambda: server.status("/readyz") == 500, ENDED_WITHIN, "/readyz is 500")
+    eventually(lambda: server.status("/readyz") == 500, SOON, "/readyz is 500")
     assert server.status("/livez") == 200
-    assert server.running.wait(ENDED_WITHIN) == 0
+
+
+def test_drained_in_its_time(start_server: StartServer) -> None:
+    """After --shutdown-delay-duration, and not before, it ends."""
+    server = start_server("slow", "--shutdown-delay-duration=1s")
+    signalled = time.monotonic()
+    server.running.signal(signal.SIGTERM)
+    assert server.running.wait(SOON) == 0
+    assert time.monotonic() - signalled >= 1
 
 
 def _connect(server: Server, receive_buffer: int = 0, protocol: str = "http/1.1") -> ssl.SSLSocket:
     context = ssl.create_default_context(cafile=str(server.ca_file))
     context.set_alpn_protocols([protocol])
     plain = socket.socket()
-    plain.settimeout(ENDED_WITHIN)
+    plain.settimeout(SOON)
     if receive_buffer:
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     plain.connect(("127.0.0.1", server.port))
@@ -78,6 +86,7 @@ def test_a_client_that_does_not_read_holds_nothing_up(own_server: Server) -> Non
     """A watch whose client has stopped reading is cut: the server still ends by itself, in time."""
     with closing(_connect(own_server, receive_buffer=4096)) as connection, own_server.http() as client:
         connection.sendall(_request(f"GET {COLLECTION}?watch=1 HTTP/1.1"))
+        assert connection.recv(1), "the watch is open"
         assert client.post(COLLECTION, json=BIG).status_code == 201
         # More than the buffers between the two can hold.
         for number in range(50):
@@ -85,7 +94,7 @@ def test_a_client_that_does_not_read_holds_nothing_up(own_server: Server) -> Non
             headers = {"Content-Type": "application/merge-patch+json"}
             assert client.patch(f"{COLLECTION}/big", json=change, headers=headers).status_code == 200
         own_server.running.signal(signal.SIGTERM)
-        assert own_server.running.wait(ENDED_WITHIN) == 0
+        assert own_server.running.wait(SOON) == 0
 
 
 def test_a_client_that_has_no_room_holds_nothing_up(own_server: Server) -> None:
@@ -100,4 +109,4 @@ def test_a_client_that_has_no_room_holds_nothing_up(own_server: Server) -> None:
         next(frame for frame in coming if frame[0] == frames.DATA)
         own_server.running.signal(signal.SIGTERM)
         assert [kind for kind, _, stream, _ in coming if stream == 1][-1] == frames.RST_STREAM
-    assert own_server.running.wait(ENDED_WITHIN) == 0
+    assert own_server.running.wait(SOON) == 0

@@ -5,32 +5,45 @@ import signal
 import stat
 import subprocess
 import time
+from itertools import count
 from pathlib import Path
 
 import pytest
 
-from tests.controlplane.process import eventually
+from tests.controlplane.process import SOON, eventually, in_time
 from tests.controlplane.server import ROOT, Standalone
 from tests.e2e.conftest import new_namespace
 from tests.e2e.websites import GROUP, create
 
 READY_WITHIN = 5.0
 """Seconds from the start to /readyz: a requirement."""
-SOON = 30.0
+
+
+def test_ready_in_five_seconds(tmp_path: Path) -> None:
+    """In a folder that holds nothing, and in one that it knows."""
+    servers = (Standalone(tmp_path / str(number)) for number in count())
+    in_time(lambda: _start_time(next(servers)), READY_WITHIN)
+    again = Standalone(tmp_path / "0")
+    in_time(lambda: _start_time(again), READY_WITHIN)
+
+
+def _start_time(server: Standalone) -> float:
+    """Seconds."""
+    started = time.monotonic()
+    with server:
+        return time.monotonic() - started
 
 
 def test_first_and_second_start(binaries: Path, tmp_path: Path) -> None:
-    """Ready in under 5 s; Ctrl-C ends it cleanly; a second start finds data, certificates and kubeconfig again."""
+    """Ctrl-C ends it cleanly; a second start finds data, certificates and kubeconfig again."""
     server = Standalone(tmp_path)
-    started = time.monotonic()
     with server:
-        assert time.monotonic() - started < READY_WITHIN
         kubectl = server.kubectl(binaries)
         uid = create(kubectl)["metadata"]["uid"]
         server.running.signal(signal.SIGINT)
         assert server.running.wait(SOON) == 0
         assert "Traceback" not in server.running.text()
-        server.start(READY_WITHIN)
+        server.start()
         assert kubectl.get("website", "kubia")["metadata"]["uid"] == uid
 
 
@@ -50,6 +63,7 @@ def test_it_says_what_to_try_next(standalone: Standalone, binaries: Path) -> Non
     done = subprocess.run(shell, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"website.{GROUP}/" in done.stdout
+    standalone.kubectl(binaries)("delete", "website", "kubia")
 
 
 def test_one_command_shows_everything(standalone: Standalone, binaries: Path) -> None:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.controlplane.kubectl import Object
+from tests.controlplane.process import SOON
 from tests.controlplane.secure_etcd import SecureEtcd
 from tests.controlplane.server import ROOT, Standalone
 from tests.e2e.watching import Watch
@@ -17,7 +18,6 @@ from tests.e2e.websites import API, COLLECTION, GROUP, website
 
 BEFORE = ["HEAD~1", "HEAD~25"]
 MERGE, APPLY = "application/merge-patch+json", "application/apply-patch+yaml"
-SOON = 10.0
 
 
 @pytest.fixture(params=BEFORE)

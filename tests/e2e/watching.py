@@ -7,7 +7,7 @@ import httpx
 import orjson
 
 from tests.controlplane.kubectl import Object
-from tests.controlplane.process import eventually
+from tests.controlplane.process import SOON, eventually
 from tests.controlplane.server import Server
 
 
@@ -18,7 +18,7 @@ class Watch(AbstractContextManager["Watch"]):
         self.events: list[Object] = []
         self.ended = threading.Event()
         self.failure: Exception | None = None
-        self._client = server.http(timeout=120.0)
+        self._client = server.http(timeout=SOON)
         self._opened = threading.Event()
         self._path = collection
         self._query = {"watch": "true"} | query
@@ -26,7 +26,7 @@ class Watch(AbstractContextManager["Watch"]):
 
     def __enter__(self) -> "Watch":
         self._thread.start()
-        self._opened.wait(30.0)
+        assert self._opened.wait(SOON), "the watch was not opened"
         assert not self.ended.is_set(), f"the watch was not opened: {self.failure}"
         return self
 
@@ -49,7 +49,7 @@ class Watch(AbstractContextManager["Watch"]):
                 for line in answer.iter_lines():
                     if line:
                         self.events.append(orjson.loads(line))
-        except (httpx.HTTPError, OSError, RuntimeError) as error:
+        except (httpx.HTTPError, OSError, RuntimeError, ValueError) as error:
             self.failure = error
         finally:
             self.ended.set()

@@ -25,7 +25,7 @@ import (
 const (
 	kind = "Website"
 	repo = "https://example.com/site.git"
-	soon = 60 * time.Second // for what may take its time on a busy machine
+	soon = 240 * time.Second // for what may take its time on a busy machine
 	tick = 20 * time.Millisecond
 )
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.controlplane.cluster import ControlPlane
-from tests.controlplane.process import eventually
+from tests.controlplane.process import SOON, eventually
 from tests.controlplane.secure_etcd import SecureEtcd
 from tests.controlplane.server import APIServerProcess, SQLiteFile, Standalone
 from tests.e2e.conformance.exchange import Answers, Server
@@ -21,8 +21,6 @@ from tests.e2e.websites import COLLECTION, GROUP, website
 REFERENCE = "kube-apiserver"
 TARGETS = ("standalone", "sqlite", "sqlite-aggregated", "etcd", "etcd-aggregated")
 """Where this server keeps its objects and who is in between; `standalone` is SQLite without a cluster."""
-
-_ROUTED_WITHIN = 120.0
 
 
 @pytest.fixture(scope="package")
@@ -100,4 +98,4 @@ def _wait_routed(host: httpx.Client, direct: httpx.Client, name: str) -> None:
         host.post(COLLECTION, json=website(name))
         return direct.delete(f"{COLLECTION}/{name}").status_code == httpx.codes.OK
 
-    eventually(routed, _ROUTED_WITHIN, "the aggregator's requests arrive")
+    eventually(routed, SOON, "the aggregator's requests arrive")

@@ -7,15 +7,13 @@ import orjson
 import pytest
 
 from tests.controlplane.cluster import ControlPlane
-from tests.controlplane.process import eventually
+from tests.controlplane.process import SOON, eventually
 from tests.controlplane.reference import GROUP as REFERENCE
 from tests.e2e.conformance.differences import OPENAPI
 from tests.e2e.conformance.exchange import VERSION, Server
 from tests.e2e.conformance.openapi import differences, in_our_group, of_group
 from tests.e2e.conformance.record import kube_apiserver
 from tests.e2e.websites import GROUP
-
-MERGED_WITHIN = 120.0
 
 
 @pytest.mark.parametrize("target", ["sqlite-aggregated"], indirect=True)
@@ -48,4 +46,4 @@ def _published(server: Server, path: str, *groups: str) -> bytes:
         known = all(f"/apis/{group}/{VERSION}/".encode() in answer.content for group in groups)
         return answer.content if answer.is_success and known else b""
 
-    return eventually(document, MERGED_WITHIN, f"{groups} are in {path}")
+    return eventually(document, SOON, f"{groups} are in {path}")

@@ -10,14 +10,16 @@ import pytest
 
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.kubectl import Kubectl, Object
-from tests.controlplane.process import eventually
+from tests.controlplane.process import SOON, eventually
 from tests.controlplane.proxy import Proxy, Seen
 from tests.controlplane.secure_etcd import SecureEtcd
 from tests.controlplane.server import APIServerProcess, manifests, service_account_token
 from tests.e2e.conftest import new_namespace
 
-SOON = 30.0
 LEASE = "apiserver-controllers"
+DEFAULTS = ("--leader-elect-lease-duration=12s", "--leader-elect-renew-deadline=8s", "--leader-elect-retry-period=2s")
+"""Times of the election. Other tests take shorter ones, but not those that count requests: a leader that is slow for
+some seconds must not be deposed there."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import pytest
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.kubectl import Kubectl
 from tests.controlplane.nodes import Nodes
-from tests.controlplane.process import eventually
-from tests.e2e.resilience.conftest import SOON, Replica, StartReplica, registered
+from tests.controlplane.process import SOON, eventually
+from tests.e2e.resilience.conftest import DEFAULTS, Replica, StartReplica, registered
 from tests.e2e.websites import condition, website
 
 NUMBER = 20
@@ -26,7 +26,7 @@ def nodes(control_plane: ControlPlane) -> Iterator[Nodes]:
 
 @pytest.fixture
 def replica(start_replica: StartReplica, kubectl: Kubectl) -> Iterator[Replica]:
-    one = start_replica("one")
+    one = start_replica("one", *DEFAULTS)
     with registered(one, kubectl):
         yield one
 

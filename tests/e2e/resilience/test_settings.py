@@ -1,8 +1,8 @@
 """Flags that are about Pods reach the Websites there are."""
 
 from tests.controlplane.kubectl import Kubectl, Object
-from tests.controlplane.process import eventually
-from tests.e2e.resilience.conftest import SOON, StartReplica
+from tests.controlplane.process import SOON, eventually
+from tests.e2e.resilience.conftest import DEFAULTS, Replica, StartReplica, registered
 from tests.e2e.websites import website
 
 
@@ -13,7 +13,12 @@ def containers(kubectl: Kubectl) -> dict[str, Object]:
 
 def test_changed_flags_roll_out(start_replica: StartReplica, kubectl: Kubectl) -> None:
     """Another image, and limits that are given up: after a restart the Deployments say so, and then rest."""
-    replica = start_replica("one")
+    replica = start_replica("one", *DEFAULTS)
+    with registered(replica, kubectl):
+        _roll_out(replica, kubectl)
+
+
+def _roll_out(replica: Replica, kubectl: Kubectl) -> None:
     with replica.server.http() as client:
         client.post(replica.collection, json=website()).raise_for_status()
     eventually(lambda: containers(kubectl), SOON, "the Deployment")

@@ -2,8 +2,8 @@
 cluster, and an installation on the same data finds both."""
 
 from tests.controlplane.kubectl import Kubectl, Object
-from tests.controlplane.process import eventually
-from tests.e2e.resilience.conftest import SOON, StartReplica
+from tests.controlplane.process import SOON, eventually
+from tests.e2e.resilience.conftest import StartReplica
 from tests.e2e.websites import create
 
 API_SERVICE = "v1alpha1.extensions.example.com"
@@ -19,11 +19,11 @@ def test_uninstall_and_install_again(start_replica: StartReplica, kubectl: Kubec
     item = create(kubectl)
     before = eventually(lambda: _children(kubectl), SOON, "both children")
     assert server.stop() == 0
-    eventually(lambda: not _is_available(kubectl), SOON * 2, "the aggregator has noticed")
+    eventually(lambda: not _is_available(kubectl), SOON, "the aggregator has noticed")
     _delete_namespace(kubectl, "doomed")
     eventually(lambda: _condition(kubectl, "doomed") == "True", SOON, "the namespace is held up")
     kubectl("delete", "apiservice", API_SERVICE)
-    eventually(lambda: kubectl.run("get", "namespace", "doomed").code, SOON * 2, "the namespace is gone")
+    eventually(lambda: kubectl.run("get", "namespace", "doomed").code, SOON, "the namespace is gone")
     assert _children(kubectl) == before
     server.start()
     server.register()
