@@ -77,6 +77,8 @@ async def reconcile(key: str, world: World) -> float | None:
         return None
     if website["metadata"].get("deletionTimestamp"):
         return None
+    if _meets_orphan(key, world) and not await _lives(website, world):
+        return None
     if key not in world.begun and _is_new(key, world):
         return await _begin(key, website, world)
     async with asyncio.TaskGroup() as both:
@@ -93,6 +95,29 @@ async def reconcile(key: str, world: World) -> float | None:
 def _is_new(key: str, world: World) -> bool:
     child = _child_key(key)
     return child not in world.services.cache and child not in world.deployments.cache
+
+
+def _meets_orphan(key: str, world: World) -> bool:
+    """Whether there is a child to adopt. The garbage collector releases those of a Website that is deleted with
+    --cascade=orphan, maybe before the cache knows of the deletion."""
+    children = (dependents.cache.get(_child_key(key)) for dependents in (world.deployments, world.services))
+    return any(child is not None and controller_of(child) is None for child in children)
+
+
+async def _lives(website: Object, world: World) -> bool:
+    meta = website["metadata"]
+    stored = await _stored(meta["namespace"], meta["name"], world)
+    return stored.get("uid") == meta["uid"] and not stored.get("deletionTimestamp")
+
+
+async def _stored(namespace: str, name: str, world: World) -> Object:
+    """The metadata that storage has, whatever the caches say; {}: there is no such Website."""
+    try:
+        item = await world.store.get(namespace, name)
+    except NotFound:
+        return {}
+    meta: Object = item.object["metadata"]
+    return meta
 
 
 def _child_key(key: str) -> str:
@@ -197,16 +222,12 @@ async def _remove_leftovers(key: str, world: World) -> None:
 
 
 async def _remove(dependents: Dependents, child: Object, world: World) -> None:
-    """Deletes a child whose owner, by uid, is not there: not in storage, whatever the caches say."""
-    owner = controller_of(child) or {}
-    if child["metadata"].get("deletionTimestamp"):
+    """Deletes a child whose owner, by uid, is not there."""
+    owner, meta = controller_of(child) or {}, child["metadata"]
+    if meta.get("deletionTimestamp"):
         return
-    try:
-        item = await world.store.get(child["metadata"]["namespace"], owner["name"])
-        alive = item.object["metadata"]["uid"] == owner["uid"]
-    except NotFound:
-        alive = False
-    if not alive:
+    stored = await _stored(meta["namespace"], owner["name"], world)
+    if stored.get("uid") != owner["uid"]:
         await dependents.remove(child)
 
 

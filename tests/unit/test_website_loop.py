@@ -270,6 +270,23 @@ async def test_orphan_is_adopted() -> None:
     assert cluster.objects[DEPLOYMENT]["metadata"]["ownerReferences"][0]["uid"] == "u2"
 
 
+@pytest.mark.parametrize("stored", ["going", "gone", "another"])
+async def test_orphan_is_not_adopted_by_a_website_that_is_going(stored: str) -> None:
+    """A deletion with --cascade=orphan may be known to the garbage collector sooner than to an old cache of Websites.
+    What was released is not taken again, or it would be deleted with its owner."""
+    cluster, store = await made()
+    for path in (DEPLOYMENT, SERVICE):
+        del cluster.objects[path]["metadata"]["ownerReferences"]
+    behind = world(cluster, store)
+    change = {"uid": "u2"} if stored == "another" else {"deletionTimestamp": "2026-01-01T00:00:00Z"}
+    store.items["kubia"] = merged(store.items["kubia"], {"metadata": change})
+    if stored == "gone":
+        store.items.clear()
+
+    assert await reconcile("ns/kubia", behind) is None
+    assert (cluster.applied, store.writes) == ([], [])
+
+
 async def test_children_of_a_website_that_vanished_are_removed() -> None:
     """A key without an object: children whose owner is not in storage are deleted, as they are and no other way."""
     cluster, store = await made()
