@@ -3,7 +3,8 @@
 Rules:
 1. A holder renews every `retry` seconds; one that could not for `renew` seconds stops its work.
 2. Others take over when the Lease has not changed for its own duration by their own clock, or has no holder; clocks of
-   different machines are never compared. They watch it, so that one that is given up is taken at once.
+   different machines are never compared. They watch it, so that one that is given up is taken at once. One that
+   somebody deletes is its holder's until then, who may still write.
 3. Every write carries the resourceVersion that was read, so one of two who try wins.
 4. The Lease is given up after the work has ended, never before.
 5. The work's own writes, to the cluster and to the storage, pass a Fence. It shuts by the clock, so it holds for a
@@ -181,7 +182,7 @@ class _Election:
                     if kind in ("ADDED", "MODIFIED"):
                         self._observe(lease)
                         limit.reschedule(self._expiry())
-                    if kind == "DELETED" or self._is_free():
+                    if self._is_free():
                         return True
         except TimeoutError:
             return True
@@ -214,7 +215,7 @@ class _Election:
         try:
             lease = await self._client.get(self._path)
         except ClientError as error:
-            if error.status != 404:
+            if error.status != 404 or not self._is_free():
                 raise
             spec = claimed({}, self._identity, self._timing.lease, now)
             body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": self._name}}

@@ -42,13 +42,23 @@ class MemoryLeases:
         return self._write(path, {**live["spec"], **body["spec"]}, int(live["metadata"]["resourceVersion"]) + 1)
 
     async def watch(self, path: str, **query: str) -> AsyncGenerator[tuple[str, Object], None]:
-        path, kind = f"{path}/{query['fieldSelector'].removeprefix('metadata.name=')}", "ADDED"
+        path, seen = f"{path}/{query['fieldSelector'].removeprefix('metadata.name=')}", None
         while True:
-            self._check(path)
-            yield kind, self.leases[path]
-            kind = "MODIFIED"
+            if self.broken:
+                raise ClientError(0, "", "the cluster cannot be reached")
+            live = self.leases.get(path)
+            if live is not None:
+                yield "MODIFIED" if seen else "ADDED", live
+            elif seen is not None:
+                yield "DELETED", seen
+            seen = live
             self.written.clear()
             await self.written.wait()
+
+    def delete(self) -> None:
+        """Somebody deletes it."""
+        self.leases.clear()
+        self.written.set()
 
     def take_away(self) -> None:
         """Somebody else becomes the holder."""
@@ -250,6 +260,23 @@ async def test_work_that_ends_ends_the_leadership() -> None:
     await run_as_leader(candidate(leases), Fence(), work)
 
     assert leases.spec["holderIdentity"] == ""
+
+
+@virtually
+async def test_a_lease_that_somebody_deletes_is_still_its_holders() -> None:
+    """The holder makes it again and leads on; nobody else does, until it gives the Lease up."""
+    leases, first, second = MemoryLeases(), Work(), Work()
+    leader = compete(leases, "one", first, Timing())
+    await first.started.wait()
+    follower = compete(leases, "two", second, Timing(retry=0.1))
+    await asyncio.sleep(5.5)
+    leases.delete()
+    await asyncio.sleep(60)
+
+    assert (first.started.is_set(), second.started.is_set()) == (True, False)
+    await stop(leader)
+    await second.started.wait()
+    await stop(follower)
 
 
 @virtually
