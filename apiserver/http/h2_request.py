@@ -30,8 +30,11 @@ def complete(scope: Scope, fields: Sequence[Header]) -> tuple[int, bool]:
     pseudo, headers = _split(fields)
     method = pseudo.get(b":method", b"")
     # CONNECT has no path, and everything else needs one: so there is no CONNECT.
-    if not method or method.translate(None, _METHOD) or method == b"CONNECT" or pseudo.get(b":scheme") != b"https":
-        raise StreamFailed(PROTOCOL_ERROR, "no method or no scheme")
+    if not method or method.translate(None, _METHOD) or method == b"CONNECT":
+        raise StreamFailed(PROTOCOL_ERROR, "no method")
+    # That of who asked first: a proxy that was asked without TLS may say so.
+    if pseudo.get(b":scheme") not in (b"https", b"http"):
+        raise StreamFailed(PROTOCOL_ERROR, "no scheme")
     authority, length, expects = pseudo.get(b":authority", b""), UNDECLARED, False
     if b"@" in authority:
         raise StreamFailed(PROTOCOL_ERROR, "an authority with a user")

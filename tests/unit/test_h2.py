@@ -367,6 +367,16 @@ async def test_no_cycles() -> None:
     await wire.close()
 
 
+async def test_scheme_of_a_proxy() -> None:
+    """A proxy that was asked without TLS may say so, as some do; the request came with TLS."""
+    wire = Wire(say_ok)
+    await wire.settle()
+    wire.say(frames.headers(1, hpack.encode(fields(scheme="http")), end=True))
+    await asyncio.gather(*wire.state.tasks)
+    assert [scope["scheme"] for scope in wire.seen] == ["https"]
+    await wire.close()
+
+
 # Requests that are none
 
 
@@ -381,7 +391,7 @@ MALFORMED: dict[str, list[Header]] = {
     "no method": fields(method=""),
     "no scheme": fields(scheme=""),
     "no path": fields(path=""),
-    "scheme of no TLS": fields(scheme="http"),
+    "another scheme": fields(scheme="ftp"),
     "method of other characters": fields(method="GET /x"),
     "CONNECT": fields(method="CONNECT"),
     "path without a slash": fields(path="x"),
