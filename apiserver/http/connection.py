@@ -318,6 +318,9 @@ class Protocol(HttpToolsProtocol):
         """What is no HTTP; in Go's words, not in uvicorn's."""
         super().send_400_response(_BAD_REQUEST)
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """No warning: it is answered as if it had not asked for that."""
+
     def _begin_cycle(self) -> Cycle:
         """Completes the scope of the request whose headers have come."""
         parser, url, version = self.parser, httptools.parse_url(self.url), self.parser.get_http_version()
@@ -335,7 +338,8 @@ class Protocol(HttpToolsProtocol):
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             expect_100_continue=self.expect_100_continue,
-            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            # What follows a request that would upgrade its connection, the parser leaves to another protocol.
+            keep_alive=version != "1.0" and parser.should_keep_alive() and not parser.should_upgrade(),
             on_response=self.on_response_complete,
         )
         # The cycle has the scope: with itself in there, only the garbage collector could free a request.

@@ -129,6 +129,21 @@ async def test_connection_is_kept(request_line: bytes, kept: bool) -> None:
     protocol.connection_lost(None)
 
 
+async def test_upgrade(caplog: pytest.LogCaptureFixture) -> None:
+    """Who wants another protocol is answered in this one, and then the connection ends: what would follow, the parser
+    does not read. Nobody is warned of it."""
+
+    async def answer(_: Scope, send: Send) -> None:
+        await send(START)
+        await send(body(b"ok"))
+
+    request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    pipe = await asked(answer, request + GET)
+    assert pipe.written == [b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok"]
+    assert pipe.closed
+    assert not caplog.records
+
+
 async def test_push() -> None:
     """What is pushed is a chunk of its own, after the head was sent, while the client reads, and before the end."""
     pushed: list[bool] = []
