@@ -95,7 +95,7 @@ async def create(store: Store, exchange: Exchange) -> None:
     strategy.wipe_system_fields(obj["metadata"])
     strategy.check_namespace(store.kind, obj, exchange.info.namespace)
     exchange.warn(*codec.dedup_owners(obj["metadata"], codec.REPEATED_OWNERS))
-    item = await store.create(obj, _to_store(exchange, options))
+    item = await store.create(obj, _to_store(exchange, options, len(data)))
     await reply_item(store, exchange, 201, item, chosen)
 
 
@@ -114,7 +114,9 @@ async def update(store: Store, exchange: Exchange) -> None:
         store.check_uid(obj, live, dry_run=options.dry_run)
         return obj
 
-    item = await store.update(info.namespace, info.name, swap, _to_store(exchange, options), info.subresource)
+    item = await store.update(
+        info.namespace, info.name, swap, _to_store(exchange, options, len(data)), info.subresource
+    )
     await reply_item(store, exchange, 200, item, chosen)
 
 
@@ -141,7 +143,9 @@ async def _patched(store: Store, exchange: Exchange, media_type: str, body: byte
         strategy.check_name(new, info.name)
         return new
 
-    return await store.update(info.namespace, info.name, change, _to_store(exchange, options), info.subresource)
+    return await store.update(
+        info.namespace, info.name, change, _to_store(exchange, options, len(body)), info.subresource
+    )
 
 
 def _coerced(store: Store, exchange: Exchange, document: Any, faults: list[str], options: WriteQuery) -> Object:
@@ -164,7 +168,7 @@ async def _apply(store: Store, exchange: Exchange, body: bytes, options: WriteQu
     info = exchange.info
     config, repeated = await patching.configuration(body)
     check = partial(patching.check_repeated, exchange, repeated, options)
-    written = replace(_to_store(exchange, options), check_applied=check)
+    written = replace(_to_store(exchange, options, len(body)), check_applied=check)
     return await store.apply(info.namespace, info.name, config, written, info.subresource)
 
 
@@ -203,12 +207,14 @@ def _write_options(exchange: Exchange, options_kind: str, *, apply: bool = False
     return write_query(exchange.info.query, options_kind, exchange.header(b"user-agent"), apply=apply)
 
 
-def _to_store(exchange: Exchange, options: WriteQuery) -> WriteOptions:
+def _to_store(exchange: Exchange, options: WriteQuery, size: int) -> WriteOptions:
+    """`size` of the body, in bytes."""
+
     def warn(new: Object, old: Object) -> None:
         exchange.warn(*finalizer_warnings(new, old))
 
     authorize = partial(_authorize_create, exchange)
-    return WriteOptions(options.field_manager, options.dry_run, options.force, authorize, valid=warn)
+    return WriteOptions(options.field_manager, options.dry_run, options.force, authorize, valid=warn, size=size)
 
 
 async def _authorize_create(exchange: Exchange) -> None:

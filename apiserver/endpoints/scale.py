@@ -72,7 +72,7 @@ async def update(store: Store, exchange: Exchange) -> None:
     strategy.check_namespace(store.kind, new, info.namespace)
     strategy.check_name(new, info.name)
     exchange.warn(*codec.dedup_owners(new["metadata"], codec.REPEATED_OWNERS))
-    options = WriteOptions(query.field_manager, query.dry_run)
+    options = WriteOptions(query.field_manager, query.dry_run, size=len(data))
 
     def change(live: Object) -> Object:
         store.check_uid(new, live, dry_run=query.dry_run)
@@ -127,7 +127,7 @@ async def patch_(store: Store, exchange: Exchange) -> None:
     media_type = patch_type(exchange.header(b"content-type"))
     body = await exchange.body()
     query = write_query(info.query, "PatchOptions", exchange.header(b"user-agent"), apply=media_type == APPLY)
-    options = WriteOptions(query.field_manager, query.dry_run)
+    options = WriteOptions(query.field_manager, query.dry_run, size=len(body))
     if media_type == APPLY:
         config, repeated = await patching.configuration(body)
         check = partial(patching.check_repeated, exchange, repeated, query)

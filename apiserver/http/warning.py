@@ -1,6 +1,7 @@
 """Warning headers as kube-apiserver writes them (k8s.io/apiserver `endpoints/filters/warning.go`; wire.md 3.4)."""
 
 import re
+from itertools import islice
 
 _BUDGET, _LIMIT = 4096, 256
 """Characters of all texts, and of one text once that is not enough."""
@@ -12,7 +13,9 @@ def warning_headers(warnings: list[str]) -> list[tuple[bytes, bytes]]:
     if not warnings:
         return []
     headers = []
-    for text in _shortened([text for text in warnings if not _CONTROL.search(text)]):
+    # There may be as many as a body has members; of those that say something, no more can count.
+    shown = islice((text for text in warnings if not _CONTROL.search(text)), _BUDGET + 1)
+    for text in _shortened(list(shown)):
         quoted = text.replace("\\", "\\\\").replace('"', '\\"')
         headers.append((b"warning", f'299 - "{quoted}"'.encode()))
     return headers

@@ -176,6 +176,13 @@ def watch_batch(batch: Batch | Progress, matches: Matches | None) -> WatchBatch:
     return _seen(batch, matches)
 
 
+def taking(take: Callable[[WatchBatch], bool], matches: Matches | None) -> Callable[[Batch], bool]:
+    """`take`, for a storage's batches."""
+    if matches is not None:
+        return lambda batch: take(watch_batch(batch, matches))
+    return lambda batch: take(batch.memo or watch_batch(batch, None))
+
+
 def _seen(batch: Batch, matches: Matches | None) -> WatchBatch:
     return WatchBatch([made for event in batch if (made := watch_event(event, matches))], batch.revision)
 

@@ -12,7 +12,8 @@ from apiserver.registry.item import Chunk, Item
 class WriteOptions:
     """`field_manager` is never empty on a request. `valid` is told of the metadata, new and old, of what is valid and
     about to be stored. Of an apply: `check_applied` may still refuse what could be applied, `authorize_create` is asked
-    when it turns into a create."""
+    when it turns into a create. `size`: bytes of what was sent; callbacks run in a thread when they are many, or when
+    the object has many."""
 
     field_manager: str = "unknown"
     dry_run: bool = False
@@ -20,6 +21,7 @@ class WriteOptions:
     authorize_create: Callable[[], Awaitable[None]] | None = None
     check_applied: Callable[[], None] = lambda: None
     valid: Callable[[Object, Object], None] = lambda *_: None
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from apiserver.machinery import codec, errors, managedfields, strategy
 from apiserver.machinery.apply import apply
@@ -19,7 +19,8 @@ from apiserver.machinery.kind import Kind
 from apiserver.machinery.pruning import defaulted, with_integers
 from apiserver.machinery.selectors import FieldSelector
 from apiserver.machinery.strategy import DeleteOptions
-from apiserver.registry.item import Chunk, Item, Matches, WatchBatch, WatchEvent, at_revision, item_of, watch_batch
+from apiserver.registry.apart import apart
+from apiserver.registry.item import Chunk, Item, WatchBatch, WatchEvent, at_revision, item_of, taking, watch_batch
 from apiserver.registry.listing import chunks_of, read_page
 from apiserver.registry.options import ItemList, ListOptions, WatchOptions, WriteOptions
 from apiserver.registry.selection import (
@@ -34,7 +35,7 @@ from apiserver.registry.selection import (
 )
 from apiserver.registry.stored import as_stored, to_stored
 from apiserver.registry.translation import translate, translated, translated_continue, translated_watch
-from storage.interface import Batch, KeyValue, RevisionConflict, Storage, StorageError
+from storage.interface import KeyValue, RevisionConflict, Storage, StorageError
 
 Change = Callable[[Object], Object]
 AdmitCreate = Callable[[Object], Awaitable[None]]
@@ -47,12 +48,6 @@ _RESET: dict[str, frozenset[tuple[str, ...]]] = {
     "status": frozenset({("spec",), ("metadata",)}),
     "scale": frozenset(),
 }
-
-
-def _taking(take: Take, matches: Matches | None) -> Callable[[Batch], bool]:
-    if matches is not None:
-        return lambda batch: take(watch_batch(batch, matches))
-    return lambda batch: take(batch.memo or watch_batch(batch, None))
 
 
 class _Unchanged(Exception):
@@ -128,7 +123,8 @@ class Store:
     async def create(self, obj: Object, options: WriteOptions = WriteOptions()) -> Item:
         """Stores a decoded object that the caller gives away, its namespace set. Raises AlreadyExists, Invalid."""
         await self._admit_create(obj)
-        return await self._create_named(self._track(None, obj, options, ""), options)
+        obj = await apart(options.size, partial(self._track, None, obj, options, ""))
+        return await self._create_named(obj, options)
 
     async def _create_named(self, obj: Object, options: WriteOptions) -> Item:
         """Creates; where the server chooses the name, it tries again when the name is taken."""
@@ -145,7 +141,8 @@ class Store:
         raise refused
 
     async def _insert(self, obj: Object, options: WriteOptions, authorize: Authorize | None = None) -> Item:
-        strategy.before_create(self.kind, obj, now=self._now(), uid=str(uuid.uuid4()))
+        begin = partial(strategy.before_create, self.kind, obj, now=self._now(), uid=str(uuid.uuid4()))
+        await apart(options.size, begin)
         options.valid(obj["metadata"], {})
         if authorize is not None:
             await authorize()
@@ -209,7 +206,8 @@ class Store:
                     raise
             # Somebody else may create it meanwhile: then it is applied to theirs.
             with suppress(errors.AlreadyExists):
-                new = self._merge(None, namespace, name, config, options, "")
+                merge = partial(self._merge, None, namespace, name, config, options, "")
+                new = await apart(options.size, merge)
                 return await self._create_applied(new, options), True
 
     async def _create_applied(self, new: Object, options: WriteOptions) -> Item:
@@ -262,7 +260,7 @@ class Store:
                 fresh = True
 
     async def _replace(self, kv: KeyValue, prepare: Change, options: WriteOptions, fresh: bool) -> Item:
-        new = prepare(item_of(kv).decoded())
+        new = await apart(max(options.size, len(kv.value)), partial(prepare, item_of(kv).decoded()))
         if strategy.is_finalized(new):
             await self._remove(kv, new, options.dry_run)
             return Item(at_revision(new, kv.mod_revision))
@@ -370,7 +368,7 @@ class Store:
                     yield part
             else:
                 yield WatchBatch([], after)
-            async with aclosing(self._storage.watch(prefix, after, take and _taking(take, matches))) as upstream:
+            async with aclosing(self._storage.watch(prefix, after, take and taking(take, matches))) as upstream:
                 async for batch in upstream:
                     yield watch_batch(batch, matches)
 

@@ -34,6 +34,11 @@ def test_far_beyond_the_budget() -> None:
     assert sum(map(len, shown)) == 4100
 
 
+def test_many() -> None:
+    """However many there are, those that are told are the same: texts of one character are told 4097 times."""
+    assert texts(*["x"] * 300_000) == ["x"] * 4097
+
+
 async def _nothing() -> Message:
     return {}
 
