@@ -146,7 +146,12 @@ class Manifests:
 
     rbac: list[Object]
     namespace: Object
-    api_service: Object
+    api_services: list[Object]
+
+    @property
+    def api_service(self) -> Object:
+        """That of the kind that comes with the server."""
+        return self.api_services[0]
 
     @property
     def namespace_name(self) -> str:
@@ -169,7 +174,7 @@ class Manifests:
 def manifests(folder: Path = ROOT / "deploy") -> Manifests:
     """Reads namespace.yaml, rbac.yaml and apiservice.yaml."""
     documents = {name: _documents(folder / f"{name}.yaml") for name in ("namespace", "rbac", "apiservice")}
-    return Manifests(documents["rbac"], documents["namespace"][0], documents["apiservice"][0])
+    return Manifests(documents["rbac"], documents["namespace"][0], documents["apiservice"])
 
 
 def service_account_token(cluster: ControlPlane, here: Manifests) -> str:
@@ -214,7 +219,7 @@ class APIServerProcess(Server):
         super().__init__(name, directory / name, own, self._pki / "ca.crt")
 
     def register(self) -> None:
-        """Makes it the server of its group in the cluster: an APIService through a Service of type ExternalName."""
+        """Makes it the server of its groups in the cluster: APIServices through a Service of type ExternalName."""
         here = self.manifests
         service = {
             "apiVersion": "v1",
@@ -222,10 +227,13 @@ class APIServerProcess(Server):
             "metadata": {"name": here.service_name, "namespace": here.namespace_name},
             "spec": {"type": "ExternalName", "externalName": "localhost"},
         }
-        reference = here.api_service["spec"]["service"] | {"port": self.port}
+        self.cluster.kubectl().apply(service, *map(self._registration, here.api_services))
+
+    def _registration(self, api_service: Object) -> Object:
+        """As deploy/ has it, but for where this server is and whom to trust."""
+        reference = api_service["spec"]["service"] | {"port": self.port}
         ca_bundle = b64encode(self._ca.cert_pem).decode()
-        spec = here.api_service["spec"] | {"service": reference, "caBundle": ca_bundle}
-        self.cluster.kubectl().apply(service, here.api_service | {"spec": spec})
+        return api_service | {"spec": api_service["spec"] | {"service": reference, "caBundle": ca_bundle}}
 
     def wait_available(self) -> None:
         """Until the aggregator has found it, and its discovery reaches clients."""
