@@ -3,8 +3,7 @@
 APIError
   BadRequest 400, Unauthorized 401, Forbidden 403, NotFound 404, MethodNotAllowed 405, NotAcceptable 406,
   AlreadyExists 409, Conflict 409, Expired 410, RequestEntityTooLarge 413, UnsupportedMediaType 415, Invalid 422,
-  TooManyRequests 429, InternalError 500, Plain 500 (no reason: what Go's bare errors become),
-  ServiceUnavailable 503, Timeout 504
+  InternalError 500, Plain 500 (no reason: what Go's bare errors become), ServiceUnavailable 503, Timeout 504
 
 Texts and details are those of k8s.io/apimachinery `pkg/api/errors` (wire.md 3.1).
 """
@@ -187,10 +186,6 @@ class Invalid(APIError):
     @classmethod
     def rejected(cls) -> "Invalid":
         return cls("the server rejected our request due to an error in our request", {})
-
-
-class TooManyRequests(APIError):
-    code, reason = 429, "TooManyRequests"
 
 
 class Plain(APIError):

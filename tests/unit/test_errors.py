@@ -93,7 +93,6 @@ TEXTS: list[tuple[APIError, int, str, str]] = [
         "the body of the request was in an unknown format - accepted media types include: a/b, c/d",
     ),
     (errors.Invalid.rejected(), 422, "Invalid", "the server rejected our request due to an error in our request"),
-    (errors.TooManyRequests("later"), 429, "TooManyRequests", "later"),
     (errors.InternalError("boom"), 500, "InternalError", "Internal error occurred: boom"),
     (errors.ServiceUnavailable("down"), 503, "ServiceUnavailable", "down"),
     (errors.Timeout("slow"), 504, "Timeout", "Timeout: slow"),

@@ -21,7 +21,7 @@ from apiserver.http.drain import Drain
 from apiserver.http.metrics import Metrics
 from apiserver.http.respond import format_of, send_status, send_text
 from apiserver.machinery.duration import parse_duration
-from apiserver.machinery.errors import BadRequest, RequestEntityTooLarge, TooManyRequests
+from apiserver.machinery.errors import BadRequest, RequestEntityTooLarge, ServiceUnavailable
 from apiserver.machinery.request import ANONYMOUS, User, parse_request
 from tests.asgi import Answer, call, receive, scope_of
 
@@ -467,11 +467,11 @@ async def test_status(accept: bytes, query: str, media_type: bytes, start: bytes
     """A Status comes in the format that was asked for, with Retry-After where it has one."""
 
     async def app(scope: Scope, _: Receive, send: Send) -> None:
-        await send_status(send, TooManyRequests("later", retry_after=3), format_of(scope))
+        await send_status(send, ServiceUnavailable("later", retry_after=3), format_of(scope))
 
     scope = scope_of(f"/x?{query}", headers=[(b"accept", accept)])
     scope["state"] = {"info": parse_request("GET", "/x", query.encode())}
     answer = await call(app, scope)
-    assert (answer.code, answer.headers[b"content-type"], answer.headers[b"retry-after"]) == (429, media_type, b"3")
+    assert (answer.code, answer.headers[b"content-type"], answer.headers[b"retry-after"]) == (503, media_type, b"3")
     assert answer.body.startswith(start)
     assert answer.headers[b"content-length"] == str(len(answer.body)).encode()
