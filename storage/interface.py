@@ -183,7 +183,7 @@ class Storage(Protocol):
         """Drops history up to `revision`; the current state stays. An older or equal revision again is no error."""
 
     async def check(self) -> None:
-        """Raises Unavailable, within 2 s, unless the storage can be read and written now."""
+        """Raises Unavailable, within 2 s, unless the newest state can be read now, as of an etcd that is full."""
 
     async def close(self) -> None:
         """Ends watches and frees connections. Idempotent."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import re
 import shutil
 from collections.abc import AsyncIterator, Sequence
@@ -22,7 +23,7 @@ from storage.etcd import EtcdStorage
 from storage.interface import Compacted, Page, Progress, Unavailable
 from tests.contract.certificates import Authority, Leaf
 from tests.contract.conftest import running
-from tests.contract.watching import take
+from tests.contract.watching import events_after, take
 from tests.controlplane.etcd_process import Etcd, ServingCertificates
 from tests.controlplane.process import free_port
 
@@ -276,6 +277,33 @@ async def test_cacher_through_a_restart(own_etcd: Etcd) -> None:
         assert [event.revision for event in await reader] == written
         assert len((await cacher.list("/")).items) == 3
     await storage.close()
+
+
+async def test_full(tmp_path: Path) -> None:
+    """An etcd whose quota is used up takes no values, and says so. All else goes on, and it counts as there: else
+    nobody could reach what there is to be deleted."""
+    server = Etcd(tmp_path, flags=["--quota-backend-bytes=4194304"])
+    await asyncio.to_thread(server.start)
+    storage = await EtcdStorage.connect([server.endpoint])
+    try:
+        with pytest.raises(Unavailable, match="database space exceeded"):
+            await put_until_full(storage)
+        async with running(Cacher(storage, "/")) as cacher:
+            first, *_ = (await cacher.list("/")).items
+            await cacher.check()
+            deleted = await cacher.delete(first.key, first.mod_revision)
+            assert (await cacher.get(first.key))[0] is None
+            assert [event.revision for event in await events_after(cacher, "/", deleted - 1, 1)] == [deleted]
+            with pytest.raises(Unavailable, match="database space exceeded"):
+                await cacher.put(first.key, b"", 0)
+    finally:
+        await storage.close()
+        server.kill()
+
+
+async def put_until_full(storage: EtcdStorage) -> None:
+    for number in itertools.count():
+        await storage.put(f"/{number}", bytes(1 << 20), 0)
 
 
 async def test_restored_backup(own_etcd: Etcd, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import http.client
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +22,11 @@ class ServingCertificates:
 class Etcd:
     """One member, its data under `directory`; without fsync, so killing it is safe but a loss of power is not."""
 
-    def __init__(self, directory: Path, certificates: ServingCertificates | None = None) -> None:
+    def __init__(
+        self, directory: Path, certificates: ServingCertificates | None = None, flags: Sequence[str] = ()
+    ) -> None:
         self._directory = directory
+        self._flags = flags
         self._certificates = certificates
         self._client_port, self._peer_port, self._health_port = free_port(), free_port(), free_port()
         self._process: Process | None = None
@@ -71,6 +75,7 @@ class Etcd:
             f"--listen-metrics-urls=http://127.0.0.1:{self._health_port}",
             "--unsafe-no-fsync",
             "--log-level=warn",
+            *self._flags,
         ]
         if self._certificates:
             command += [
