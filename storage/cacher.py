@@ -7,7 +7,7 @@ Rules:
    and answers from memory. One question serves all that waited when it was sent, and nobody who came later.
 3. Of a key's revision there is one KeyValue, which lists, gets and events hand out, so that its `memo` is made once.
 4. Events reach a watch in order and once: it takes the history and joins the fan-out without an await in between.
-5. Nobody waits for a watch; one that is behind by `buffer` events when more arrive is ended (SlowWatcher).
+5. Nobody waits for a watch; one that is behind by `buffer` bytes when more arrive is ended (SlowWatcher).
 6. The storage may go away: watches stay open, reads that accept any state are served, and `run` goes on from where it
    was. If that has been compacted meanwhile, or the storage comes back with an older state (a restored backup), it
    lists again, and the watches, which missed something, end (Compacted).
@@ -53,8 +53,8 @@ PROGRESS_INTERVAL = 5.0
 MIN_RETRY_DELAY, MAX_RETRY_DELAY = 0.05, 1.0
 PAGE = 2000
 """Keys that the storage is asked for at a time, to leave the event loop to others."""
-WATCH_BUFFER = 10_000
-"""Events that a watch may be behind."""
+WATCH_BUFFER = 16 * 1024 * 1024
+"""Bytes of events that a watch may be behind."""
 LAST = "\U0010ffff"
 """Sorts after every character of a key."""
 log = logging.getLogger(__name__)

@@ -78,16 +78,23 @@ class Event:
         state = self.kv or self.previous
         return state.key if state else ""
 
+    @property
+    def size(self) -> int:
+        """Bytes that it counts for where memory is bounded: SMALL, or those of its value if that is larger."""
+        state = self.kv or self.previous
+        return max(len(state.value), SMALL) if state else SMALL
+
 
 class Batch(list[Event]):
-    """Events in order, never changed. `revision`: of the last one, 0 if there is none. `memo` as in KeyValue, for all
-    watches that are given the same ones."""
+    """Events in order, never changed. `revision`: of the last one, 0 if there is none. `size`: of all. `memo` as in
+    KeyValue, for all watches that are given the same ones."""
 
-    __slots__ = ("memo", "revision")
+    __slots__ = ("memo", "revision", "size")
 
     def __init__(self, events: Iterable[Event]) -> None:
         super().__init__(events)
         self.revision = self[-1].revision if self else 0
+        self.size = sum([event.size for event in self])
         self.memo: Any = None
 
 
@@ -138,6 +145,8 @@ class Page:
 
 MAX_PARTS = 4
 """Of a Run that are kept."""
+SMALL = 1024
+"""Bytes that an event counts for at least."""
 Take = Callable[[Batch], bool]
 """Takes a batch of a watch at once, or says False."""
 

@@ -11,9 +11,9 @@ from itertools import chain
 
 from storage.interface import Batch, Event, Progress, StorageError, Take, Unavailable
 
-PART, LEAST = 256 * 1024, 1024
-"""About so many bytes are given to a watch at a time, that others have their turn and a slow client can take them; an
-event counts as LEAST at least."""
+PART = 256 * 1024
+"""About so many bytes of events are given to a watch at a time, that others have their turn and a slow client can take
+them."""
 MOST_RESTED = 0.02
 """Seconds of rest that count for later: that much is delivered without a pause after a quiet time."""
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class SlowWatcher(Unavailable):
 
 class Watcher:
     """One open watch. `missed`: events from before it; `due`: what has come since and it has not had yet, which others
-    have too; `behind`: how many events that are; `after`: the revision of the last one that it has had. `ended` is
+    have too; `behind`: how many bytes that is; `after`: the revision of the last one that it has had. `ended` is
     raised once nothing is due. `waits`: it has dealt with what it was given."""
 
     __slots__ = ("after", "behind", "due", "ended", "missed", "progress", "take", "waits", "wake")
@@ -40,18 +40,18 @@ class Watcher:
         self.wake = asyncio.Event()
 
     def push(self, batch: Batch, limit: int) -> None:
-        """Adds events, unless there are `limit` already: then it ends."""
+        """Adds events, unless there are `limit` bytes of them already: then it ends."""
         if self.ended or batch.revision <= self.after:
             return
         if self.behind >= limit:
             self.due = []
-            self.end(SlowWatcher(f"{limit} events were not taken in time"))
+            self.end(SlowWatcher(f"{limit} bytes of events were not taken in time"))
             return
         if batch[0].revision <= self.after:
             # The watch starts after a revision that the cache has yet to reach.
             batch = Batch(event for event in batch if event.revision > self.after)
         self.due.append(batch)
-        self.behind += len(batch)
+        self.behind += batch.size
 
     def offer(self, batch: Batch, limit: int) -> None:
         """Gives the events to `take` at once if it can have them; else they are pushed, and the watch wakes."""
@@ -68,7 +68,7 @@ class Watcher:
         """What is due first; batches that are small are joined to one."""
         size = count = 0
         for batch in self.due:
-            size += sum(map(_size, batch))
+            size += batch.size
             if count and size > PART:
                 break
             count += 1
@@ -78,7 +78,7 @@ class Watcher:
 
     def _had(self, part: Batch) -> None:
         del self.due[0]
-        self.behind -= len(part)
+        self.behind -= part.size
         self.after = part.revision
 
     def deliver(self) -> None:
@@ -132,7 +132,7 @@ class Watcher:
 
 
 class Watchers:
-    """All watches that are open. One that is behind by `buffer` events when more arrive is ended (SlowWatcher)."""
+    """All watches that are open. One that is behind by `buffer` bytes when more arrive is ended (SlowWatcher)."""
 
     def __init__(self, buffer: int) -> None:
         self._buffer = buffer
@@ -202,11 +202,6 @@ class Watchers:
             watcher.end(error)
 
 
-def _size(event: Event) -> int:
-    state = event.kv or event.previous
-    return max(len(state.value), LEAST) if state else LEAST
-
-
 def _parts(events: Iterable[Event]) -> Iterator[Batch]:
     """In parts, of which none splits a revision."""
     part, room = list[Event](), PART
@@ -215,6 +210,6 @@ def _parts(events: Iterable[Event]) -> Iterator[Batch]:
             yield Batch(part)
             part, room = [], PART
         part.append(event)
-        room -= _size(event)
+        room -= event.size
     if part:
         yield Batch(part)

@@ -9,7 +9,7 @@ import pytest
 
 from storage.cacher import MANY, PAGE, Cacher
 from storage.history import History
-from storage.interface import Batch, Compacted, Event, KeyValue, Page, Progress, Take, Unavailable
+from storage.interface import SMALL, Batch, Compacted, Event, KeyValue, Page, Progress, Take, Unavailable
 from storage.sqlite import SQLiteStorage
 from storage.watchers import SlowWatcher
 
@@ -135,7 +135,7 @@ async def running(cacher: Cacher) -> AsyncIterator[Cacher]:
 
 @pytest.fixture
 async def cacher(upstream: Upstream) -> AsyncIterator[Cacher]:
-    async with running(Cacher(upstream, "/", buffer=10)) as cacher:
+    async with running(Cacher(upstream, "/", buffer=10 * SMALL)) as cacher:
         yield cacher
 
 

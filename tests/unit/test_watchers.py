@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from storage.interface import Batch, Event, KeyValue, Progress
+from storage.interface import SMALL, Batch, Event, KeyValue, Progress
 from storage.watchers import MOST_RESTED, PART, SlowWatcher, Watchers
 
 
@@ -37,7 +37,7 @@ async def test_who_has_left_is_given_nothing() -> None:
         there.put_nowait(batch.revision)
         return True
 
-    watchers = Watchers(buffer=10)
+    watchers = Watchers(buffer=10 * SMALL)
     slow, quick = (watchers.join("/", (), 0, each) for each in (take_slowly, take))
     waiting = [asyncio.create_task(watcher.next()) for watcher in (slow, quick)]
     await asyncio.sleep(0)
@@ -58,7 +58,7 @@ async def test_events_that_come_singly_do_not_wait() -> None:
         taken.append(batch.revision)
         return True
 
-    watchers = Watchers(buffer=10)
+    watchers = Watchers(buffer=10 * SMALL)
     waiting = asyncio.create_task(watchers.join("/", (), 0, take).next())
     await asyncio.sleep(0)
     for revision in (1, 2):
@@ -75,7 +75,7 @@ async def test_what_is_not_taken_is_had_in_order() -> None:
         taken.extend(event.revision for event in batch if has_room[0])
         return has_room[0]
 
-    watchers = Watchers(buffer=10)
+    watchers = Watchers(buffer=10 * SMALL)
     watcher = watchers.join("/", (), 0, take)
     waiting = asyncio.create_task(watcher.next())
     await asyncio.sleep(0)
@@ -96,7 +96,7 @@ async def test_what_is_not_taken_is_had_in_order() -> None:
 
 async def test_large_events_come_a_few_at_a_time() -> None:
     """What was missed, and what has come while the watch was busy, is given in parts that memory can bear."""
-    watchers, size = Watchers(buffer=10), PART // 2
+    watchers, size = Watchers(buffer=10 * PART), PART // 2
     watcher = watchers.join("/", [event(revision, size) for revision in range(1, 5)], 0, None)
     for revision in range(5, 10):
         watchers.fan_out(written(revision, size))
@@ -107,7 +107,7 @@ async def test_large_events_come_a_few_at_a_time() -> None:
 async def test_a_revision_is_not_split() -> None:
     """Events of one revision are given together, however large."""
     same = [event(1), *(event(2, PART) for _ in range(3)), event(3)]
-    watcher = Watchers(buffer=10).join("/", same, 0, None)
+    watcher = Watchers(buffer=10 * SMALL).join("/", same, 0, None)
     assert [revisions(await watcher.next()) for _ in range(2)] == [[1, 2, 2, 2], [3]]
 
 
@@ -122,7 +122,7 @@ async def test_what_is_due_is_taken_in_parts() -> None:
         taken.append(revisions(batch))
         return True
 
-    watchers = Watchers(buffer=10)
+    watchers = Watchers(buffer=10 * PART)
     watcher = watchers.join("/", (), 0, take)
     waiting = asyncio.create_task(watcher.next())
     await asyncio.sleep(0)
@@ -135,9 +135,20 @@ async def test_what_is_due_is_taken_in_parts() -> None:
     assert [revisions(await watcher.next()) for _ in range(2)] == [[4], [5]]
 
 
+async def test_large_events_are_not_hoarded() -> None:
+    """A watch that takes nothing holds no more events than the limit has bytes, and is ended then."""
+    watchers = Watchers(buffer=3 * PART)
+    watcher = watchers.join("/", (), 0, None)
+    for revision in range(1, 5):
+        watchers.fan_out(written(revision, PART))
+    assert watcher.due == []
+    with pytest.raises(SlowWatcher):
+        await watcher.next()
+
+
 async def test_what_was_missed_is_not_slowness() -> None:
     """A watch is ended when it is behind with what has come since it was opened, however much was before."""
-    watchers = Watchers(buffer=2)
+    watchers = Watchers(buffer=2 * SMALL)
     watcher = watchers.join("/", [event(revision, PART) for revision in range(1, 10)], 0, None)
     for revision in (10, 11):
         watchers.fan_out(written(revision))
