@@ -65,7 +65,7 @@ def verdicts(website: Object, seen: Seen) -> list[Verdict]:
     failure = next(filter(_is_failure, status.get("conditions") or []), None)
     if failure is not None:
         return _broken(failure["reason"], f"{text}: {failure['message']}")
-    if up_to_date >= wanted and not old and _was_complete(website):
+    if up_to_date >= wanted and not old and _has_lost(website, ready):
         return [
             Verdict("Ready", False, _LOST, f"{text}."),
             Verdict("Progressing", True, _LOST, "Lost replicas are being replaced."),
@@ -107,8 +107,11 @@ def _is_failure(condition: Object) -> bool:
     return (condition["type"], condition["status"]) in (("ReplicaFailure", "True"), ("Progressing", "False"))
 
 
-def _was_complete(website: Object) -> bool:
-    """Whether all replicas have been ready since the spec last changed."""
-    ready = found(website, "Ready")
-    current = ready.get("observedGeneration") == website["metadata"]["generation"]
-    return current and (ready["status"], ready["reason"]) in (("True", "ReplicasReady"), ("False", _LOST))
+def _has_lost(website: Object, ready: int) -> bool:
+    """Whether fewer replicas are ready than when all were, since the spec last changed. An autoscaler's new ones, which
+    do not change it, have never been."""
+    before = found(website, "Ready")
+    if before.get("observedGeneration") != website["metadata"]["generation"]:
+        return False
+    fewer = ready < website["status"].get("readyReplicas", 0)
+    return bool(before["reason"] == _LOST or (before["status"] == "True" and fewer))

@@ -4,7 +4,7 @@ import pytest
 
 from apiserver.machinery.errors import Object
 from reconciler.website.status import Seen, desired_status
-from tests.unit.reconciling import LATER, NOW, condition, deployment, service, website
+from tests.unit.reconciling import LATER, NOW, condition, deployment, merged, service, website
 
 COMPLETE = {"observedGeneration": 1, "replicas": 2, "readyReplicas": 2, "updatedReplicas": 2}
 STUCK = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"}
@@ -118,6 +118,20 @@ def test_autoscaled_replicas_are_what_is_wanted() -> None:
     scaled["spec"]["replicas"] = 5
 
     assert condition(status_of(scaled))["message"] == "5 of 5 replicas are ready, 5 are up to date."
+
+
+def test_more_replicas_by_an_autoscaler_are_progress() -> None:
+    """A Website that was complete has lost nothing when its Deployment is to have more: those that are new are under
+    way, however often it is looked at. When fewer are ready than there were, some are lost."""
+    before = website()
+    before["status"] = status_of(deployment(**COMPLETE))
+    scaled = deployment(**COMPLETE | {"replicas": 5, "updatedReplicas": 5})
+    scaled["spec"]["replicas"] = 5
+    lost = merged(scaled, {"status": {"readyReplicas": 1}})
+    assert states(status_of(lost, before))["Degraded"] == "True"
+    for _ in range(2):
+        before["status"] = status_of(scaled, before)
+        assert states(before["status"]) == {"Ready": "False", "Progressing": "True", "Degraded": "False"}
 
 
 @pytest.mark.parametrize(("readiness", "time"), [(1, "2026-01-02T03:04:05Z"), (2, "2026-01-02T04:00:00Z")])
