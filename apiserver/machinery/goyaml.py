@@ -3,7 +3,8 @@
 import re
 from base64 import b64decode
 from binascii import Error as Base64Error
-from math import isinf
+from collections.abc import Callable
+from math import inf, isfinite, isinf, isnan, nan
 from typing import Any
 
 import orjson
@@ -22,6 +23,7 @@ MERGED_LIMIT = 400_000
 
 
 _ALIASING = "yaml: document contains excessive aliasing"
+_PLAIN, _MERGE = "plain", "tag:yaml.org,2002:merge"
 
 
 class YAMLError(ValueError):
@@ -35,20 +37,39 @@ class _Loader(yaml.CSafeLoader):
     merged = 0
 
 
+_Keys = set[tuple[type, Any]]
+
+
 def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> dict[str, Any]:
     made: dict[str, Any] = {}
+    _fill(made, set(), loader, node)
+    return made
+
+
+def _fill(made: dict[str, Any], seen: _Keys, loader: _Loader, node: yaml.MappingNode) -> None:
+    """Member by member: what is set again counts, be it merged or written. `seen` are the keys so far with their
+    types: for YAML, 1 is not "1"."""
     for key_node, value_node in node.value:
-        key = _key(loader.construct_object(key_node, deep=True), loader, value_node)
-        if key in made:
-            loader.duplicates.append(f'line {key_node.start_mark.line + 1}: key "{key}" already set in map')
-        made[key] = loader.construct_object(value_node, deep=True)
-    merged = made.pop("<<", None)
-    for part in [merged] if isinstance(merged, dict) else merged or ():
-        loader.merged += len(part)
+        if key_node.value == "<<" and key_node.tag in (_PLAIN, _MERGE):
+            _fill_merged(made, seen, loader, value_node)
+            continue
+        key = loader.construct_object(key_node, deep=True)
+        name, typed = _key(key, loader, value_node), (type(key), key)
+        if typed in seen:
+            loader.duplicates.append(f"line {value_node.start_mark.line + 1}: key {go_syntax(key)} already set in map")
+        seen.add(typed)
+        made[name] = loader.construct_object(value_node, deep=True)
+
+
+def _fill_merged(made: dict[str, Any], seen: _Keys, loader: _Loader, node: yaml.Node) -> None:
+    # Of several the first counts most.
+    for part in reversed(node.value) if isinstance(node, yaml.SequenceNode) else (node,):
+        if not isinstance(part, yaml.MappingNode):
+            raise YAMLError("yaml: map merge requires map or sequence of maps as the value")
+        loader.merged += len(part.value)
         if loader.merged > MERGED_LIMIT:
             raise YAMLError(_ALIASING)
-        made = {**part, **made}
-    return made
+        _fill(made, seen, loader, part)
 
 
 def _key(key: Any, loader: _Loader, value_node: yaml.Node) -> str:
@@ -61,24 +82,71 @@ def _key(key: Any, loader: _Loader, value_node: yaml.Node) -> str:
     return key if isinstance(key, str) else orjson.dumps(key).decode()
 
 
-def _construct_bool(loader: _Loader, node: yaml.ScalarNode) -> bool:
-    return str(loader.construct_scalar(node)).lower() in ("y", "yes", "true", "on")
+def _resolved(text: str) -> tuple[str, Any]:
+    """(type, value) of a plain scalar, a number that is none in JSON included: what go-yaml's `resolve` finds."""
+    if text in _NAMED:
+        return _NAMED[text]
+    if text[0] == ".":
+        return _float(_BETWEEN_DIGITS.sub("", text), text)
+    if text[0] not in _NUMERIC:
+        return "str", text
+    plain = text.replace("_", "")
+    if len(plain) <= _LONGEST_INTEGER and _INTEGER.fullmatch(plain):
+        value = int(plain, 8 if re.match(r"[-+]?0[0-7]", plain) else 0)
+        if -(2**63) <= value < (2**63 if plain[0] in "+-" else 2**64):
+            return "int", value
+    return _float(plain, text)
 
 
-def _construct_int(loader: _Loader, node: yaml.ScalarNode) -> int | float:
-    text = str(loader.construct_scalar(node)).replace("_", "")
-    value = int(text, 8 if re.match(r"[-+]?0[0-7]", text) else 0)
-    return value if -(2**63) <= value < 2**63 else float(value)
+def _float(plain: str, text: str) -> tuple[str, Any]:
+    value = float(plain) if _FLOAT.fullmatch(plain) else inf
+    return ("str", text) if isinf(value) else ("float", value)
 
 
-def _construct_float(loader: _Loader, node: yaml.ScalarNode) -> int | float | str:
-    text = str(loader.construct_scalar(node))
-    if text.lower().endswith(("nan", "inf")):
-        number = "NaN" if text.lower().endswith("nan") else "-Inf" if text.startswith("-") else "+Inf"
-        raise YAMLError(f"json: unsupported value: {number}")
-    value = float(text)
-    if isinf(value):
-        return text
+_NAMES: tuple[tuple[str, Any, str], ...] = (
+    ("null", None, "~ null Null NULL"),
+    ("bool", True, "y Y yes Yes YES true True TRUE on On ON"),
+    ("bool", False, "n N no No NO false False FALSE off Off OFF"),
+    ("float", inf, ".inf .Inf .INF +.inf +.Inf +.INF"),
+    ("float", -inf, "-.inf -.Inf -.INF"),
+    ("float", nan, ".nan .NaN .NAN"),
+)
+_NAMED: dict[str, tuple[str, Any]] = {"": ("null", None)} | {
+    text: (kind, value) for kind, value, texts in _NAMES for text in texts.split()
+}
+_NUMERIC = "+-0123456789"
+_LONGEST_INTEGER = 67
+"""A sign, 0b and 64 digits."""
+_BETWEEN_DIGITS = re.compile(r"(?<=[0-9])_(?=[0-9])", re.ASCII)
+_INTEGER = re.compile(r"[-+]?(0[bB][01]+|0[oO]?[0-7]+|0[xX][0-9a-fA-F]+|0|[1-9][0-9]*)", re.ASCII)
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
+
+
+def _construct_plain(loader: _Loader, node: yaml.ScalarNode) -> Any:
+    return _json(_resolved(node.value)[1])
+
+
+def _construct_as(wanted: str) -> Callable[[_Loader, yaml.ScalarNode], Any]:
+    """What is tagged must be that, but an integer is a float, too."""
+
+    def construct(loader: _Loader, node: yaml.ScalarNode) -> Any:
+        text = str(loader.construct_scalar(node))
+        found, value = _resolved(text)
+        if found not in (wanted, "int" if wanted == "float" else wanted):
+            raise YAMLError(f"yaml: cannot decode !!{found} `{text}` as a !!{wanted}")
+        return _json(value)
+
+    return construct
+
+
+def _json(value: Any) -> Any:
+    """JSON knows one sort of numbers, and not all of YAML's."""
+    if type(value) is int:
+        return value if value < 2**63 else float(value)
+    if type(value) is not float:
+        return value
+    if not isfinite(value):
+        raise YAMLError(f"json: unsupported value: {'NaN' if isnan(value) else '+Inf' if value > 0 else '-Inf'}")
     return int(value) if value.is_integer() and abs(value) < 2**63 else value
 
 
@@ -102,23 +170,12 @@ def _construct_untagged(loader: _Loader, node: yaml.Node) -> Any:
     return str(node.value)
 
 
-_SCALARS = (
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("bool", r"[yYnN]|yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF", list("yYnNtTfFoO")),
-    ("int", r"[-+]?(0b[01_]+|0o?[0-7_]+|0[xX][0-9a-fA-F_]+|0|[1-9][0-9_]*)", list("-+0123456789")),
-    (
-        "float",
-        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
-        list("-+.0123456789"),
-    ),
-)
 _Loader.yaml_implicit_resolvers = {}
-for _name, _pattern, _first in _SCALARS:
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(rf"(?:{_pattern})\Z"), _first)
+_Loader.add_implicit_resolver(_PLAIN, re.compile(""), [*_NUMERIC, "<", *{text[:1] for text in _NAMED}])
+_Loader.add_constructor(_PLAIN, _construct_plain)
 _Loader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
-_Loader.add_constructor("tag:yaml.org,2002:bool", _construct_bool)
-_Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
-_Loader.add_constructor("tag:yaml.org,2002:float", _construct_float)
+for _name in ("null", "bool", "int", "float"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_name}", _construct_as(_name))
 _Loader.add_constructor("tag:yaml.org,2002:binary", _construct_binary)
 for _name in ("timestamp", "set", "omap", "pairs"):
     _Loader.add_constructor(f"tag:yaml.org,2002:{_name}", _construct_untagged)

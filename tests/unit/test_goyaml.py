@@ -19,6 +19,14 @@ SCALARS: list[tuple[str, Any]] = [
     ("0b11", 3),
     ("08", 8),
     ("1_000", 1000),
+    ("6_.684", 6.684),
+    ("3E45__", 3e45),
+    (".81_5", 0.815),
+    ("._5", "._5"),
+    ("9" * 300, float("9" * 300)),
+    ("9" * 5000, "9" * 5000),
+    ("0xFFFFFFFFFFFFFFFFFF", "0xFFFFFFFFFFFFFFFFFF"),
+    ("-9223372036854775809", -9223372036854775809.0),
     ("-5", -5),
     ("0", 0),
     (".5", 0.5),
@@ -44,16 +52,64 @@ def test_yaml_scalars(text: str, value: Any) -> None:
     assert (tree["a"], type(tree["a"])) == (value, type(value))
 
 
+@pytest.mark.parametrize(
+    ("text", "value", "faults"),
+    [
+        ("{a: 1, <<: {a: 2}}", {"a": 2}, ["a"]),
+        ("{<<: [{a: 1, b: 1}, {a: 2, c: 3}]}", {"a": 1, "b": 1, "c": 3}, ["a"]),
+        ("{<<: {a: 1}, <<: {b: 2}}", {"a": 1, "b": 2}, []),
+        ("{!!merge <<: {<<: {a: 1}, b: 2}}", {"a": 1, "b": 2}, []),
+        ('{"<<": {a: 1}}', {"<<": {"a": 1}}, []),
+        ("{!!str <<: 1}", {"<<": 1}, []),
+        ("[<<, {a: <<}]", ["<<", {"a": "<<"}], []),
+    ],
+)
+def test_yaml_merges(text: str, value: Any, faults: list[str]) -> None:
+    """Only a plain << merges, whatever is in a map already, of several maps the last first (as recorded)."""
+    assert parse_yaml(text.encode()) == (value, [f'line 1: key "{key}" already set in map' for key in faults])
+
+
+@pytest.mark.parametrize("text", ["1", "[1]", "~", "x", "[[{a: 1}]]", "[{a: 1}, 1]"])
+def test_yaml_merges_maps_only(text: str) -> None:
+    """What is no map is told, as go-yaml tells it."""
+    with pytest.raises(YAMLError, match=r"^yaml: map merge requires map or sequence of maps as the value$"):
+        parse_yaml(f"<<: {text}".encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "wanted"),
+    [
+        ("!!int x", "str", "int"),
+        ("!!int ''", "null", "int"),
+        ("!!int 1.0", "float", "int"),
+        ("!!bool 1", "int", "bool"),
+        ("!!bool x", "str", "bool"),
+        ("!!null x", "str", "null"),
+        ("!!float y", "bool", "float"),
+    ],
+)
+def test_yaml_tags_must_fit(text: str, found: str, wanted: str) -> None:
+    """A tag does not make a value what it is not; an integer is a float, too."""
+    value = text.partition(" ")[2].strip("'")
+    with pytest.raises(YAMLError, match=rf"^yaml: cannot decode !!{found} `{value}` as a !!{wanted}$"):
+        parse_yaml(text.encode())
+    assert parse_yaml(b"[!!float 0x10, !!float 1_0, !!int 0o7, !!str 1]")[0] == [16, 10, 7, "1"]
+
+
 def test_yaml_keys_are_text() -> None:
-    """JSON's keys are strings."""
+    """JSON's keys are strings; that 1 and "1" become one is no repetition for YAML."""
+    assert parse_yaml(b'{1: a, "1": b, yes: c, 1: d}') == (
+        {"1": "d", "true": "c"},
+        ["line 1: key 1 already set in map"],
+    )
     assert parse_yaml(b"1: a\ntrue: b\n")[0] == {"1": "a", "true": "b"}
 
 
 def test_yaml_aliases() -> None:
-    """Aliases are written out, and a merge fills in what is not there."""
+    """Aliases are written out; what is merged and what is written is set in the order of the document."""
     assert parse_yaml(b"a: &x {p: 1, q: 2}\nb: *x\nc:\n  <<: *x\n  q: 3\n") == (
         {"a": {"p": 1, "q": 2}, "b": {"p": 1, "q": 2}, "c": {"p": 1, "q": 3}},
-        [],
+        ['line 5: key "q" already set in map'],
     )
 
 

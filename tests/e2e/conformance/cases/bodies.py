@@ -8,6 +8,7 @@ IDENTITY = '"apiVersion":"{GROUP}/v1alpha1","kind":"Website"'
 SPEC = '"spec":{"gitRepo":"https://x"}'
 MANIFEST = f'{{{IDENTITY},"metadata":{{"name":"a"}},{SPEC}}}'
 TAIL = "metadata: {name: a}\nkind: Website\napiVersion: {GROUP}/v1alpha1\n"
+MERGED = "metadata: {{name: a, annotations: {}}}\nkind: Website\napiVersion: {{GROUP}}/v1alpha1\n"
 """What texts quote of a body is its start, where the group must not be: the reference's is another."""
 
 CONTENT_TYPES = (
@@ -160,6 +161,21 @@ CASES: Cases = {
     "yaml-repeated": thrice(
         "spec:\n  gitRepo: https://x\n  x: 1\n  x: 2\nkind: Website\n" + TAIL,
         "application/yaml",
+    ),
+    "yaml-merged": tuple(
+        step
+        for notes in (
+            *("{a: x, <<: {a: y}}", "{<<: [{a: x, b: x}, {a: y, c: y}]}", "{<<: {a: x}, <<: {b: y}}", '{"<<": x}'),
+            *("{<<: 1}", "{<<: ~}", "{<<: [[{a: x}]]}", "{b: &q x, <<: *q}", '{1: x, "1": x}', "{1: x, 1: y}"),
+        )
+        for step in thrice(f"spec: {{gitRepo: https://x}}\n{MERGED.format(notes)}", "application/yaml")
+    ),
+    "yaml-tagged": tuple(
+        posted(f"spec: {{gitRepo: https://x, replicas: {text}}}\n{TAIL}", "application/yaml")
+        for text in (
+            *("!!int x", "!!int ''", "!!int 1.0", "!!int 0o7", "!!bool x", "!!bool 1", "!!null x", "!!null ''"),
+            *("!!float 0x10", "!!float 1_0", "!!float yes", "!!str 5", "0xFFFFFFFFFFFFFFFFFF", "6_.0", ".5_0e2"),
+        )
     ),
     "yaml-malformed": (
         *(
