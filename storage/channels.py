@@ -9,6 +9,7 @@ import ssl
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +23,8 @@ DEFAULT_PORT = 2379
 CONNECT_TIMEOUT = 2.0
 MIN_BACKOFF, MAX_BACKOFF = 0.1, 1.0
 PING_INTERVAL, PING_TIMEOUT = 10.0, 5.0
-"""Seconds. etcd refuses pings more often than every 5 s, and any on a connection without calls."""
+"""Seconds; a call without an answer asks for a ping before. etcd refuses them more often than every 5 s, and any on a
+connection without calls."""
 STREAM_WINDOW, CONNECTION_WINDOW = 1 << 20, 1 << 24
 """Bytes that a peer may send before they are taken."""
 _SETTINGS = {frames.ENABLE_PUSH: 0, frames.INITIAL_WINDOW_SIZE: STREAM_WINDOW}
@@ -135,7 +137,8 @@ class Channel:
 
 class ClientConnection(Connection):
     """`settled`: the peer's settings have come, or never will; `ended`: no calls are opened any more, and why; `lost`:
-    nothing comes any more. `_next`: the timer of the next ping, or of the patience with the last one."""
+    nothing comes any more. `_next`: the timer of the next ping, or of the patience with the last one; `_pinged`: when
+    that was sent."""
 
     def __init__(self, channel: Channel, owner: "Channels") -> None:
         super().__init__(_SETTINGS, is_client=True, connection_window=CONNECTION_WINDOW)
@@ -146,6 +149,7 @@ class ClientConnection(Connection):
         self.lost: asyncio.Future[None] = loop.create_future()
         self._owner = owner
         self._is_silent = False
+        self._pinged = -inf
 
     @property
     def has_room(self) -> bool:
@@ -209,8 +213,15 @@ class ClientConnection(Connection):
         if self.going_away and not self.streams:
             self.end(frames.NO_ERROR)
 
+    def doubt(self) -> None:
+        """A call was not answered: asks for a sign of life now, unless that has just been done."""
+        if self.loop.time() - self._pinged > self._owner.ping_timeout and not self.transport.is_closing():
+            self._next.cancel()
+            self._ping_if_used()
+
     def _ping_if_used(self) -> None:
         if self.streams:
+            self._pinged = self.loop.time()
             self.write(frames.ping(bytes(8)))
             self._next = self.loop.call_later(self._owner.ping_timeout, self._give_up)
         else:
@@ -319,6 +330,8 @@ class Channels:
         """What the call's maker is told. The next call may go to another endpoint."""
         if isinstance(error, TimeoutError):
             self._withdraw(call)
+            if call.exchange and isinstance(connection := call.exchange.connection, ClientConnection):
+                connection.doubt()
             error = CallFailed(Status.DEADLINE_EXCEEDED, f"no answer from {self._names()} within {timeout} s")
         exchange = call.exchange
         if exchange and error.status not in _SAME_EVERYWHERE and exchange.connection is self._channels[0].connection:

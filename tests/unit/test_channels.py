@@ -15,6 +15,7 @@ from tests.unit.peer import HEADERS, Peer, connected, data, headers, serving
 
 PATIENCE = 30.0
 ECHO = Method("/test.Test/Echo", bytes, PATIENCE)
+BRIEF = Method("/test.Test/Echo", bytes, 0.05)
 CHAT = Method("/test.Test/Chat", bytes)
 
 
@@ -184,6 +185,48 @@ async def test_a_peer_that_answers_pings() -> None:
     async with serving(alive) as endpoint, connected(endpoint, ping_interval=0.01, ping_timeout=PATIENCE) as channels:
         call, _ = await channels.open(CHAT, b"", PATIENCE)
         assert await call.read() == b"2"
+
+
+async def test_a_peer_that_leaves_a_call_unanswered() -> None:
+    """It is asked for a sign of life at once: what else waits there does not wait until the next ping is due."""
+
+    async def deaf(peer: Peer) -> None:
+        stream, _ = await peer.request()
+        peer.send(headers(stream, HEADERS), data(stream, b"hello"))
+        await peer.frame(frames.PING)
+        await asyncio.get_running_loop().create_future()
+
+    async with serving(deaf) as endpoint, connected(endpoint, ping_interval=PATIENCE, ping_timeout=0.01) as channels:
+        call, _ = await channels.open(CHAT, b"", PATIENCE)
+        with pytest.raises(CallFailed):
+            await channels.call(BRIEF, b"")
+        with pytest.raises(CallFailed) as caught:
+            await call.read()
+    assert caught.value.status is Status.UNAVAILABLE
+
+
+async def test_a_peer_is_not_doubted_all_the_time() -> None:
+    """However many calls are unanswered, it is asked once in a while: etcd ends a connection that pings too often."""
+    pings: list[bytes] = []
+
+    async def busy(peer: Peer) -> None:
+        stream, _ = await peer.request()
+        peer.send(headers(stream, HEADERS), data(stream, b"hello"))
+        while True:
+            kind, _, _, payload = await peer.arrived.get()
+            if kind == frames.PING:
+                pings.append(payload)
+                peer.send(frames.ping(payload, ack=True))
+            elif kind == frames.RST_STREAM:
+                peer.send(data(stream, b"given up"))
+
+    async with serving(busy) as endpoint, connected(endpoint, ping_interval=PATIENCE) as channels:
+        call, _ = await channels.open(CHAT, b"", PATIENCE)
+        for _ in range(3):
+            with pytest.raises(CallFailed):
+                await channels.call(BRIEF, b"")
+            assert await call.read() == b"given up"
+    assert len(pings) == 1
 
 
 async def test_endpoints_in_order() -> None:
