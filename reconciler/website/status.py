@@ -65,7 +65,7 @@ def verdicts(website: Object, seen: Seen) -> list[Verdict]:
     failure = next(filter(_is_failure, status.get("conditions") or []), None)
     if failure is not None:
         return _broken(failure["reason"], f"{text}: {failure['message']}")
-    if up_to_date >= wanted and not old and _has_lost(website, ready):
+    if not old and _has_lost(website, ready):
         return [
             Verdict("Ready", False, _LOST, f"{text}."),
             Verdict("Progressing", True, _LOST, "Lost replicas are being replaced."),

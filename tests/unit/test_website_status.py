@@ -80,6 +80,17 @@ def test_lost_replicas_are_degraded(degraded: str) -> None:
     assert states(before["status"]) == {"Ready": "True", "Progressing": "False", "Degraded": "False"}
 
 
+def test_deleted_replicas_are_lost() -> None:
+    """Also when they are looked at before the cluster has begun to replace them."""
+    before = website()
+    before["status"] = status_of(deployment(**COMPLETE))
+    for there in (1, 2):
+        fewer = deployment(**COMPLETE | {"replicas": there, "updatedReplicas": there, "readyReplicas": 1})
+        before["status"] = status_of(fewer, before)
+        assert condition(before["status"], "Degraded")["reason"] == "ReplicasUnavailable"
+        assert states(before["status"]) == {"Ready": "False", "Progressing": "True", "Degraded": "True"}
+
+
 def test_old_replicas_are_still_going() -> None:
     """What was asked for is served; the rollout is complete when those of the earlier state have gone."""
     found = status_of(deployment(**COMPLETE | {"replicas": 3, "readyReplicas": 3}))
