@@ -116,7 +116,7 @@ def _checked(exchange: Exchange, decoded: Decoded, query: WriteQuery, refuse: co
     unknown: list[str] = []
     pruned: Object = prune(decoded.tree, scale.SCHEMA, unknown)
     new = {**pruned, "metadata": codec.coerced_meta(pruned.get("metadata") or {}, [])}
-    faults = decoded.faults + [f'unknown field "{path}"' for path in sorted(unknown)]
+    faults = decoded.faults + [f"unknown field {errors.quoted(path)}" for path in sorted(unknown)]
     exchange.warn(*codec.check_faults(faults, query.field_validation, refuse))
     return new
 

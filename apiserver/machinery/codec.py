@@ -75,7 +75,8 @@ def parse(data: bytes, content_type: str) -> Decoded:
 
 
 def duplicate_faults(paths: list[str]) -> list[str]:
-    return [f'duplicate field "{path}"' for path in paths]
+    """The decoder quotes what it names, and pruning does not."""
+    return [f"duplicate field {errors.quoted(path)}" for path in paths]
 
 
 _YAML_FAULT = "yaml: unmarshal errors:"

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from apiserver.machinery.errors import BadRequest, Invalid, Object, RequestEntityTooLarge, UnsupportedMediaType
+from apiserver.machinery.errors import BadRequest, Invalid, Object, RequestEntityTooLarge, UnsupportedMediaType, quoted
 from apiserver.machinery.gojson import MAX_DEPTH, GoJSONError, decode, decode_with_duplicates, depth, type_name
 
 JSON_PATCH, MERGE_PATCH = "application/json-patch+json", "application/merge-patch+json"
@@ -292,12 +292,12 @@ def patch_faults(media_type: str, body: bytes) -> list[str]:
     except GoJSONError:
         return []
     if media_type != JSON_PATCH or not isinstance(tree, list):
-        return [f'duplicate field "{path}"' for path in repeated]
+        return [f"duplicate field {quoted(path)}" for path in repeated]
     # Go does not look into members that an operation does not have.
-    faults = [f'duplicate field "{path}"' for path in repeated if _KNOWN_MEMBER.match(path)]
+    faults = [f"duplicate field {quoted(path)}" for path in repeated if _KNOWN_MEMBER.match(path)]
     for index, operation in enumerate(tree):
         unknown = operation.keys() - _OPERATION_FIELDS if isinstance(operation, dict) else ()
-        faults += [f'unknown field "[{index}].{key}"' for key in sorted(unknown)]
+        faults += [f"unknown field {quoted(f'[{index}].{key}')}" for key in sorted(unknown)]
     return [f"json patch {fault}" for fault in faults]
 
 

@@ -130,6 +130,14 @@ CASES: Cases = {
         Step("PATCH", "/a", {"apiVersion": "x/v1", "kind": "X"}, headers=MERGE),
     ),
     "unknown-and-repeated": tuple(step for members in FAULTY for step in thrice(f"{{{IDENTITY},{members}}}")),
+    "quoted-fields": tuple(
+        step
+        for name in ("\\u007f", '\\"', "\\n", "é", "\\\\", "\\u2028")
+        for step in (
+            *thrice(f'{{{IDENTITY},"metadata":{{"name":"a","{name}":1}},"spec":{{"gitRepo":"x","{name}":1}}}}'),
+            *thrice(f'{{{IDENTITY},"metadata":{{"name":"a"}},"spec":{{"gitRepo":"x","{name}":1,"{name}":2}}}}'),
+        )
+    ),
     "quoted-kinds": tuple(
         step
         for text in ('<&\\"', "é", "\\u2028\\u0000")

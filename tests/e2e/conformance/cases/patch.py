@@ -60,6 +60,17 @@ CASES: Cases = {
         *thrice('[{"op":"test","path":"/kind","value":"Website","x":1,"x":{"y":1,"y":2}}]', JSON_PATCH),
         *thrice('[{"op":"test","op":"test","path":"/kind","value":"Website","from":"","from":""}]', JSON_PATCH),
     ),
+    "quoted-fields": (
+        KEPT,
+        *(
+            step
+            for name in ("\\u007f", '\\"', "é", "\\u2028")
+            for step in (
+                *thrice(f'[{{"op":"test","path":"/kind","value":"Website","{name}":1}}]', JSON_PATCH),
+                *thrice(f'{{"spec":{{"{name}":1,"{name}":2}}}}', MERGE),
+            )
+        ),
+    ),
     "no-json": (KEPT, *(step for raw in ("", "[", "nope") for step in (*thrice(raw, MERGE), *thrice(raw, JSON_PATCH)))),
     "merge": (
         create(labels={"a": "1"}),

@@ -126,6 +126,14 @@ CASES: Cases = {
         Step("PUT", "/a/scale", {**SCALE, "spec": {}}),
         read(),
     ),
+    "scale-fields": (
+        create(),
+        *(
+            Step("PUT", "/a/scale", raw=f'{{"metadata":{{"name":"a","{name}":1}},"{name}":1}}', query=query)
+            for name in ("\\u007f", '\\"', "é", "\\u2028")
+            for query in (NEVER, STRICTLY)
+        ),
+    ),
     "scale-patch": (
         saved(),
         *(merge(each, "/a/scale", **query) for each in SCALE_PATCHES for query in (NEVER, STRICTLY)),
