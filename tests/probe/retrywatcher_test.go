@@ -90,7 +90,8 @@ func TestRetryWatcherOverRestart(t *testing.T) {
 func TestRetryWatcherFromCompacted(t *testing.T) {
 	p := start(t)
 	before := p.create("one").GetResourceVersion()
-	p.create("other")
+	p.create("lost")
+	p.create("kept") // the events of the revision that is compacted to are
 	p.ask("compact")
 	p.ask("restart")
 	p.wantExpired(before)
