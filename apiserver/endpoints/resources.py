@@ -14,6 +14,7 @@ from apiserver.machinery import codec, errors, strategy
 from apiserver.machinery.authorization import AuthorizationError, forbidden
 from apiserver.machinery.codec import Decoded, NotAnObject
 from apiserver.machinery.errors import BadRequest, Object
+from apiserver.machinery.names import parse_group_version
 from apiserver.machinery.patch import APPLY, PATCHES, patch_faults, patch_type
 from apiserver.machinery.queryoptions import WriteQuery, check_get, check_list, delete_options, integer, write_query
 from apiserver.machinery.request import Query, first
@@ -199,8 +200,10 @@ async def _delete_options(exchange: Exchange) -> DeleteOptions:
     if not data:
         return delete_options(exchange.info.query, None)
     body = await exchange.untyped(data)
-    if body.get("kind", "DeleteOptions") != "DeleteOptions":
-        raise BadRequest(errors.unregistered(body["kind"], body.get("apiVersion", "v1")))
+    kind = body.get("kind") or "DeleteOptions"
+    if kind != "DeleteOptions":
+        group, version = parse_group_version(body.get("apiVersion") or "meta.k8s.io/v1") or ("", "")
+        raise BadRequest(errors.unregistered(kind, f"{group}/{version}" if group else version or "meta.k8s.io/v1"))
     return delete_options(exchange.info.query, body)
 
 

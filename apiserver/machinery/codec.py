@@ -173,7 +173,10 @@ def decode_untyped(data: bytes, content_type: str) -> Object:
         raise BadRequest(str(error)) from error
     if fault := type_meta_fault(tree):
         raise BadRequest(fault)
-    return tree or {}
+    obj: Object = tree or {}
+    if parse_group_version(obj.get("apiVersion") or "") is None:
+        raise BadRequest(f"unexpected GroupVersion string: {obj['apiVersion']}")
+    return obj
 
 
 class NotAnObject(ValueError):

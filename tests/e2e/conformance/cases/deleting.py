@@ -105,6 +105,16 @@ CASES: Cases = {
     "refused": (saved(), *(delete(_options(**members)) for members in _REFUSED), read()),
     "taken": (saved(), *(delete(_options(**{**_DRY, **members})) for members in _TAKEN), read()),
     "types": (saved(), *map(delete, _TYPES), read()),
+    "types-defaulted": (
+        create(),
+        *(
+            delete({**_DRY, "kind": kind, **({} if version is None else {"apiVersion": version})})
+            for kind in (None, "", "Foo", "DeleteOptions")
+            for version in (None, "", "v1", "/", "/v1", "a/", "v1//", "foo/v1", "meta.k8s.io/v1")
+        ),
+        delete({**_DRY, "kind": "Foo", "apiVersion": None}),
+        delete({**_DRY, "apiVersion": "v1//"}),
+    ),
     "bodies": (
         saved(),
         *(Step("DELETE", "/a", raw=raw) for raw in ("[]", "5", '"x"', "nope", "{}x", " ", '{"a":1,}')),
