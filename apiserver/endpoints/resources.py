@@ -14,7 +14,6 @@ from apiserver.machinery import codec, errors, strategy
 from apiserver.machinery.authorization import AuthorizationError, forbidden
 from apiserver.machinery.codec import Decoded, NotAnObject
 from apiserver.machinery.errors import BadRequest, Object
-from apiserver.machinery.names import parse_group_version
 from apiserver.machinery.patch import APPLY, PATCHES, patch_faults, patch_type
 from apiserver.machinery.queryoptions import WriteQuery, check_get, check_list, delete_options, integer, write_query
 from apiserver.machinery.request import Query, first
@@ -200,10 +199,8 @@ async def _delete_options(exchange: Exchange) -> DeleteOptions:
     if not data:
         return delete_options(exchange.info.query, None)
     body = await exchange.untyped(data)
-    kind = body.get("kind") or "DeleteOptions"
-    if kind != "DeleteOptions":
-        group, version = parse_group_version(body.get("apiVersion") or "meta.k8s.io/v1") or ("", "")
-        raise BadRequest(errors.unregistered(kind, f"{group}/{version}" if group else version or "meta.k8s.io/v1"))
+    if fault := codec.delete_options_type_fault(body, data):
+        raise BadRequest(fault)
     return delete_options(exchange.info.query, body)
 
 

@@ -179,6 +179,21 @@ def decode_untyped(data: bytes, content_type: str) -> Object:
     return obj
 
 
+def delete_options_type_fault(body: Object, data: bytes) -> str:
+    """What keeps a body from being DeleteOptions, "" if nothing does; those without kind or version have the default
+    ones. `data` is what it was decoded from."""
+    kind = body.get("kind") or "DeleteOptions"
+    group, version = parse_group_version(body.get("apiVersion") or "") or ("", "")
+    if not version and group not in ("", _META_GROUP):
+        return f"Object 'apiVersion' is missing in '{gojson.utf8_text(data)}'"
+    if not version:
+        group, version = _META_GROUP, "v1"
+    return "" if kind == "DeleteOptions" else errors.unregistered(kind, f"{group}/{version}" if group else version)
+
+
+_META_GROUP = "meta.k8s.io"
+
+
 class NotAnObject(ValueError):
     """A tree that no object of a kind can be made of."""
 
