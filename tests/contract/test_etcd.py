@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 from storage.cacher import Cacher
 from storage.compaction import Round, compaction_round
 from storage.etcd import EtcdStorage
-from storage.interface import Compacted, Page, Progress, Unavailable
+from storage.interface import Compacted, Page, Progress, RevisionConflict, Unavailable
 from tests.contract.certificates import Authority, Leaf
 from tests.contract.conftest import running
 from tests.contract.watching import events_after, take
@@ -277,6 +277,45 @@ async def test_cacher_through_a_restart(own_etcd: Etcd) -> None:
         assert [event.revision for event in await reader] == written
         assert len((await cacher.list("/")).items) == 3
     await storage.close()
+
+
+async def test_members_come_and_go(tmp_path: Path) -> None:
+    """Of three members any may say nothing, or be killed: reads and writes go on over the others, and a watch of the
+    cache, whichever member it came from, has every acknowledged write once and in order."""
+    members = Etcd.cluster(tmp_path, 3)
+    try:
+        for member in members:
+            await asyncio.to_thread(member.launch)
+        storage = await EtcdStorage.connect([member.endpoint for member in members])
+        async with running(Cacher(storage, "/")) as cacher:
+            acknowledged = [await put_at_last(cacher, "/first")]
+            async with aclosing(cacher.watch("/", acknowledged[0] - 1)) as stream:
+                for number, member in enumerate(members):
+                    member.freeze()
+                    acknowledged += [await put_at_last(cacher, f"/frozen-{number}-{each}") for each in range(3)]
+                    member.thaw()
+                    member.kill()
+                    acknowledged += [await put_at_last(cacher, f"/killed-{number}-{each}") for each in range(3)]
+                    await asyncio.to_thread(member.start)
+                seen: list[int] = []
+                while not seen or seen[-1] < acknowledged[-1]:
+                    seen += [event.revision for event in await take(stream, 1)]
+            assert seen == sorted(set(seen))
+            assert set(acknowledged) <= set(seen)
+        await storage.close()
+    finally:
+        for member in members:
+            member.kill()
+
+
+async def put_at_last(cacher: Cacher, key: str) -> int:
+    """The revision of a key that is there at last, written and read by a majority."""
+    while True:
+        with contextlib.suppress(Unavailable, RevisionConflict):
+            kv, _ = await cacher.get(key)
+            if kv is not None:
+                return kv.mod_revision
+            await cacher.put(key, b"", 0)
 
 
 async def test_full(tmp_path: Path) -> None:

@@ -23,13 +23,36 @@ class Etcd:
     """One member, its data under `directory`; without fsync, so killing it is safe but a loss of power is not."""
 
     def __init__(
-        self, directory: Path, certificates: ServingCertificates | None = None, flags: Sequence[str] = ()
+        self,
+        directory: Path,
+        certificates: ServingCertificates | None = None,
+        flags: Sequence[str] = (),
+        name: str = "default",
     ) -> None:
+        self._name = name
         self._directory = directory
         self._flags = flags
         self._certificates = certificates
         self._client_port, self._peer_port, self._health_port = free_port(), free_port(), free_port()
         self._process: Process | None = None
+        self._members = self._member
+
+    @classmethod
+    def cluster(cls, directory: Path, size: int) -> "list[Etcd]":
+        """Members of one cluster, to be launched first: most of them must run before any is healthy."""
+        members = [cls(directory / name, name=name) for name in (f"member-{number}" for number in range(size))]
+        for member in members:
+            member._directory.mkdir()
+            member._members = ",".join(other._member for other in members)
+        return members
+
+    @property
+    def _peer(self) -> str:
+        return f"http://127.0.0.1:{self._peer_port}"
+
+    @property
+    def _member(self) -> str:
+        return f"{self._name}={self._peer}"
 
     @property
     def endpoint(self) -> str:
@@ -38,8 +61,12 @@ class Etcd:
 
     def start(self) -> None:
         """Returns when it is healthy. Raises ProcessDied, NotInTime."""
+        self.launch().wait_ready(self._healthy, SOON)
+
+    def launch(self) -> Process:
+        """Starts it and waits for nothing."""
         self._process = Process("etcd", self._command(), self._directory / "etcd.log")
-        self._process.wait_ready(self._healthy, SOON)
+        return self._process
 
     def kill(self) -> None:
         """As by kill -9; fine when it does not run."""
@@ -63,15 +90,15 @@ class Etcd:
         self.start()
 
     def _command(self) -> list[str | Path]:
-        peer = f"http://127.0.0.1:{self._peer_port}"
         command: list[str | Path] = [
             binaries.ensure() / "etcd",
             f"--data-dir={self._directory / 'data'}",
             f"--listen-client-urls={self.endpoint}",
             f"--advertise-client-urls={self.endpoint}",
-            f"--listen-peer-urls={peer}",
-            f"--initial-advertise-peer-urls={peer}",
-            f"--initial-cluster=default={peer}",
+            f"--name={self._name}",
+            f"--listen-peer-urls={self._peer}",
+            f"--initial-advertise-peer-urls={self._peer}",
+            f"--initial-cluster={self._members}",
             f"--listen-metrics-urls=http://127.0.0.1:{self._health_port}",
             "--unsafe-no-fsync",
             "--log-level=warn",
