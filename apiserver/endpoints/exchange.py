@@ -1,25 +1,26 @@
 """One HTTP request to a resource, and the ways to answer it: pre-encoded bytes, straight to ASGI."""
 
 import asyncio
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, MutableMapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 from apiserver.endpoints.conversion import LARGE, laid_out, off_loop
-from apiserver.http.asgi import Connection, Headers, Receive, Scope, Send
+from apiserver.http.asgi import Connection, Receive, Scope, Send
 from apiserver.http.body import read_body
 from apiserver.http.negotiation import JSON, YAML, Format, negotiate, wants_pretty
-from apiserver.http.respond import format_of, send_bytes, send_parts, send_status
+from apiserver.http.respond import format_of, send_bytes, send_parts, send_status, send_stream
 from apiserver.http.warning import warning_headers
 from apiserver.machinery import codec
 from apiserver.machinery.encoding import AS_YAML, INDENTED, encode_ordered
 from apiserver.machinery.errors import APIError, BadRequest, Object, invalid
-from apiserver.machinery.pieces import Piece, gzipped
+from apiserver.machinery.pieces import Body, Gzip, Piece, gzipped, no_items
 from apiserver.machinery.request import RequestInfo, User, first
 
 _GZIP_FROM = 128 * 1024
 _GZIP_AT_ONCE = 512 * 1024
 """Bytes that are compressed in a millisecond or two."""
+_GZIPPED = [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
 T = TypeVar("T")
 
 
@@ -107,26 +108,46 @@ class Exchange:
         if len(data) <= LARGE and chosen.media_type == JSON and not self._pretty(chosen):
             await send_bytes(self.send, code, data + b"\n", [chosen.header, *warning_headers(self.warnings)])
         else:
-            await self.reply_pieces(code, [Piece(data)])
+            await self.reply_body(code, Body(data, no_items()))
 
-    async def reply_pieces(self, code: int, pieces: Sequence[Piece]) -> None:
-        """Sends JSON in the format that was asked for: as it is, or compressed, it is made of the pieces' own bytes."""
-        pieces = await self._formatted(pieces)
-        headers: Headers = [self.format.header, *warning_headers(self.warnings)]
-        parts = [piece.data for piece in pieces]
+    async def reply_body(self, code: int, body: Body) -> None:
+        """Sends JSON in the format that was asked for."""
+        chosen = self.format
+        # A Table's pieces are not kept with the objects while these are young.
+        if chosen.media_type == YAML or chosen.target == "Table" or self._pretty(chosen):
+            await self._reply_made(code, self._formatted(body))
+        else:
+            pieces = [Piece(body.before), *[piece async for piece in body.items], Piece(body.after + b"\n")]
+            await self._reply_kept(code, pieces)
+
+    async def _reply_kept(self, code: int, pieces: Sequence[Piece]) -> None:
+        """As it is, or compressed, it is made of the pieces' own bytes, which all have."""
+        parts, headers = [piece.data for piece in pieces], self._answer_headers
         if sum(map(len, parts)) > _GZIP_FROM and self._accepts_gzip:
-            await _deflate(pieces)
-            parts = list(gzipped(pieces))
-            headers = [*headers, (b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
+            for piece in pieces:
+                if not piece.is_deflated:
+                    await _deflate(piece)
+            parts, headers = gzipped(pieces), headers + _GZIPPED
         await send_parts(self.send, code, parts, headers)
 
-    async def _formatted(self, pieces: Sequence[Piece]) -> Sequence[Piece]:
+    async def _reply_made(self, code: int, pieces: AsyncIterator[Piece]) -> None:
+        """What is made for this client alone is made as it takes it, or a slow one would keep megabytes."""
+        begun, headers = await _beginning(pieces), self._answer_headers
+        if sum(len(piece.data) for piece in begun) <= _GZIP_FROM:
+            await send_bytes(self.send, code, b"".join([piece.data for piece in begun]), headers)
+        elif self._accepts_gzip:
+            await send_stream(self.send, code, _gzipped(_all(begun, pieces)), headers + _GZIPPED)
+        else:
+            await send_stream(self.send, code, (piece.data async for piece in _all(begun, pieces)), headers)
+
+    def _formatted(self, body: Body) -> AsyncIterator[Piece]:
         if self.format.media_type == YAML:
-            return await laid_out(pieces, AS_YAML)
-        if self._pretty(self.format):
-            return await laid_out(pieces, INDENTED)
-        # Of one write with the end of the body, which is short.
-        return [*pieces[:-1], Piece(pieces[-1].data + b"\n")]
+            return laid_out(body, AS_YAML)
+        return laid_out(body, INDENTED) if self._pretty(self.format) else _as_it_is(body)
+
+    @property
+    def _answer_headers(self) -> list[tuple[bytes, bytes]]:
+        return [self.format.header, *warning_headers(self.warnings)]
 
     @property
     def _accepts_gzip(self) -> bool:
@@ -137,14 +158,47 @@ class Exchange:
         await send_status(self.send, error, format_of(self._scope), warning_headers(self.warnings))
 
 
-async def _deflate(pieces: Sequence[Piece]) -> None:
-    """Compresses what has not been yet, and lets others run meanwhile."""
-    for piece in pieces:
-        if not piece.is_deflated and len(piece.data) > _GZIP_AT_ONCE:
-            await asyncio.to_thread(piece.deflate)
-        elif not piece.is_deflated:
-            piece.deflate()
-            await asyncio.sleep(0)
+async def _as_it_is(body: Body) -> AsyncIterator[Piece]:
+    yield Piece(body.before)
+    async for piece in body.items:
+        yield piece
+    yield Piece(body.after + b"\n")
+
+
+async def _beginning(pieces: AsyncIterator[Piece]) -> list[Piece]:
+    """More than what is worth compressing, or all."""
+    begun, size = list[Piece](), 0
+    async for piece in pieces:
+        begun.append(piece)
+        size += len(piece.data)
+        if size > _GZIP_FROM:
+            break
+    return begun
+
+
+async def _all(begun: Iterable[Piece], rest: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
+    for piece in begun:
+        yield piece
+    async for piece in rest:
+        yield piece
+
+
+async def _gzipped(pieces: AsyncIterator[Piece]) -> AsyncIterator[bytes]:
+    stream = Gzip()
+    yield stream.header
+    async for piece in pieces:
+        await _deflate(piece)
+        yield stream.add(piece)
+    yield stream.end()
+
+
+async def _deflate(piece: Piece) -> None:
+    """Compresses it, and lets others run meanwhile."""
+    if len(piece.data) > _GZIP_AT_ONCE:
+        await asyncio.to_thread(piece.deflate)
+    else:
+        piece.deflate()
+        await asyncio.sleep(0)
 
 
 def success_status(details: Object) -> bytes:

@@ -5,7 +5,7 @@ What was made of an event, or of neighbours in a list, is kept with them, for al
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from math import inf
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from apiserver.http.negotiation import Format
 from apiserver.machinery.encoding import encode
 from apiserver.machinery.errors import NotAcceptable, Object, Plain
 from apiserver.machinery.kind import Kind
-from apiserver.machinery.pieces import Piece
+from apiserver.machinery.pieces import Body, Piece
 from apiserver.machinery.table import CLOSING, opening, row
 from apiserver.registry.item import Chunk, Item, WatchEvent
 from apiserver.registry.options import ItemList
@@ -47,14 +47,17 @@ def one(kind: Kind, item: Item, chosen: Format, include_object: str = "") -> byt
     return _partial(item, chosen.version)
 
 
-async def many(kind: Kind, found: ItemList, chosen: Format, include_object: str = "") -> list[Piece]:
+def many(kind: Kind, found: ItemList, chosen: Format, include_object: str = "") -> Body:
     """A list as JSON, no newline. Raises NotAcceptable."""
-    head, tail = _frame(kind, found, chosen)
-    form, pieces = _form(chosen, include_object), [Piece(head)]
+    before, after = _frame(kind, found, chosen)
+    return Body(before, _pieces(kind, found, _form(chosen, include_object)), after)
+
+
+async def _pieces(kind: Kind, found: ItemList, form: _Form) -> AsyncIterator[Piece]:
+    follows = False
     for chunk in found.chunks:
-        follows = len(pieces) > 1
-        pieces.append(_kept(chunk, form, follows, time.time()) or await _piece(kind, chunk, form, follows))
-    return [*pieces, Piece(tail)]
+        yield _kept(chunk, form, follows, time.time()) or await _piece(kind, chunk, form, follows)
+        follows = True
 
 
 def event(kind: Kind, happened: WatchEvent, chosen: Format, include_object: str, first: bool) -> bytes:

@@ -84,7 +84,7 @@ async def reply_item(store: Store, exchange: Exchange, code: int, item: Item, ch
 async def list_(store: Store, exchange: Exchange) -> None:
     chosen = exchange.format
     found = await store.list(exchange.info.namespace, await list_options(store, exchange.info.query))
-    await exchange.reply_pieces(200, await representation.many(store.kind, found, chosen, exchange.include_object))
+    await exchange.reply_body(200, representation.many(store.kind, found, chosen, exchange.include_object))
 
 
 async def create(store: Store, exchange: Exchange) -> None:
@@ -191,7 +191,7 @@ async def delete_collection(store: Store, exchange: Exchange) -> None:
     listed = await list_options(store, exchange.info.query)
     options = await _delete_options(exchange)
     found = await store.delete_collection(exchange.info.namespace, listed, options)
-    await exchange.reply_pieces(200, await representation.many(store.kind, found, chosen, exchange.include_object))
+    await exchange.reply_body(200, representation.many(store.kind, found, chosen, exchange.include_object))
 
 
 async def _delete_options(exchange: Exchange) -> DeleteOptions:

@@ -1,6 +1,6 @@
 """Answers that are no resource: a Status, or text as Go's http.Error writes it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterable, Callable, Sequence
 from dataclasses import replace
 
 from apiserver.http.asgi import Headers, Scope, Send
@@ -34,6 +34,14 @@ async def send_parts(send: Send, code: int, parts: Sequence[bytes], headers: Hea
     for part in parts[:-1]:
         await send({"type": "http.response.body", "body": part, "more_body": True})
     await send({"type": "http.response.body", "body": parts[-1]})
+
+
+async def send_stream(send: Send, code: int, parts: AsyncIterable[bytes], headers: Headers) -> None:
+    """Of a body in parts that are made as the client takes them, so that its length is not known."""
+    await send({"type": "http.response.start", "status": code, "headers": headers})
+    async for part in parts:
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body"})
 
 
 async def send_text(send: Send, code: int, text: str, headers: Headers = ()) -> None:

@@ -7,7 +7,7 @@ the checksum of the whole follows from those of the pieces, as in zlib's crc32_c
 
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -49,16 +49,46 @@ class Piece:
         return self._deflated
 
 
-def gzipped(pieces: Sequence[Piece]) -> Iterator[bytes]:
-    """The parts of a gzip stream of all of them."""
-    yield _HEADER
-    checksum = length = 0
-    for piece in pieces:
+class Body(NamedTuple):
+    """A JSON document: what stands before and after the items of a list, and they, separated by commas; each piece of
+    them but the first begins with one. They are made when they are asked for."""
+
+    before: bytes
+    items: AsyncIterator[Piece]
+    after: bytes = b""
+
+
+async def no_items() -> AsyncIterator[Piece]:
+    """Of what is no list."""
+    return
+    yield
+
+
+class Gzip:
+    """A gzip stream, to which pieces are added one by one."""
+
+    __slots__ = ("_checksum", "_length")
+    header = _HEADER
+
+    def __init__(self) -> None:
+        self._checksum = self._length = 0
+
+    def add(self, piece: Piece) -> bytes:
+        """The stream's next part."""
         data, own, shift = piece.deflate()
-        yield data
-        checksum = _multiply(shift, checksum) ^ own
-        length += len(piece.data)
-    yield _LAST_BLOCK + struct.pack("<II", checksum, length & 0xFFFFFFFF)
+        self._checksum = _multiply(shift, self._checksum) ^ own
+        self._length += len(piece.data)
+        return data
+
+    def end(self) -> bytes:
+        """The stream's last part."""
+        return _LAST_BLOCK + struct.pack("<II", self._checksum, self._length & 0xFFFFFFFF)
+
+
+def gzipped(pieces: Iterable[Piece]) -> list[bytes]:
+    """The parts of a gzip stream of all of them."""
+    stream = Gzip()
+    return [stream.header, *map(stream.add, pieces), stream.end()]
 
 
 def _multiply(a: int, b: int) -> int:

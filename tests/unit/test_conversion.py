@@ -2,15 +2,21 @@
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
 
 import orjson
 import pytest
 
 from apiserver.endpoints.conversion import laid_out, off_loop
 from apiserver.machinery.encoding import AS_YAML, INDENTED, Layout
-from apiserver.machinery.pieces import Piece
+from apiserver.machinery.pieces import Body, Piece
 
 LARGE = bytes(100_000)
+
+
+async def each(pieces: list[Piece]) -> AsyncIterator[Piece]:
+    for piece in pieces:
+        yield piece
 
 
 @pytest.mark.parametrize("layout", [INDENTED, AS_YAML], ids=["indented", "yaml"])
@@ -19,12 +25,10 @@ async def test_lists_in_pieces(layout: Layout, count: int) -> None:
     """A list's pieces in another layout are, together, what the whole list is in it; and none of them is all of it."""
     items = [{"a": "ITEM", "b": [f"two words <{number}>\n" * 3, []], "c": {}} for number in range(count)]
     chunks = [items[start : start + 300] for start in range(0, count, 300)]
-    inner = [Piece(orjson.dumps(chunk)[1:-1]) for chunk in chunks]
-    pieces = [inner[:1], [Piece(b"," + piece.data) for piece in inner[1:]]]
-    head, tail = Piece(b'{"apiVersion":"v1","items":['), Piece(b'],"kind":"List","metadata":{"continue":""}}')
-    whole = [head, *pieces[0], *pieces[1], tail]
-    made = [piece.data for piece in await laid_out(whole, layout)]
-    assert b"".join(made) == layout.document(b"".join([piece.data for piece in whole]))
+    pieces = [Piece(b","[: bool(index)] + orjson.dumps(chunk)[1:-1]) for index, chunk in enumerate(chunks)]
+    before, after = b'{"apiVersion":"v1","items":[', b'],"kind":"List","metadata":{"continue":""}}'
+    made = [piece.data async for piece in laid_out(Body(before, each(pieces), after), layout)]
+    assert b"".join(made) == layout.document(before + b"".join([piece.data for piece in pieces]) + after)
     assert len(made) == (len(chunks) + 2 if count else 1)
 
 

@@ -37,7 +37,8 @@ def listed(*runs: Run) -> ItemList:
 
 
 async def made(found: ItemList, chosen: Format, include: str = "") -> list[Piece]:
-    return await representation.many(KIND, found, chosen, include)
+    before, items, after = representation.many(KIND, found, chosen, include)
+    return [Piece(before), *[piece async for piece in items], Piece(after)]
 
 
 def tree(pieces: list[Piece]) -> Any:
