@@ -50,15 +50,17 @@ class Timing:
 
 
 class Fence:
-    """Open while this process leads for certain: until `renew` seconds after its last renewal was begun."""
+    """Open while this process leads for certain: until `renew` seconds after its last renewal was begun. It is made
+    where a loop runs."""
 
     def __init__(self) -> None:
+        self._clock = asyncio.get_running_loop().time
         self.open_until = 0.0
         """By the event loop's clock."""
 
     def check(self) -> None:
-        """Raises ClientError when it is shut."""
-        if asyncio.get_running_loop().time() >= self.open_until:
+        """Raises ClientError when it is shut. Any thread may ask."""
+        if self._clock() >= self.open_until:
             raise ClientError(0, "", "not sent: this process does not lead any more")
 
 

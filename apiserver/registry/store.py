@@ -177,8 +177,9 @@ class Store:
         subresource: str = "",
     ) -> Item:
         """Guaranteed update: `change` gets the live object (read only) and returns the new one, which may share parts
-        with it; on a lost race it is called again. Bytes that stay the same are not written. An object that is being
-        deleted and has no finalizer left is removed. Raises NotFound, Conflict, Invalid and what `change` raises."""
+        with it; on a lost race it is called again. For a large object it runs in a thread. Bytes that stay the same are
+        not written. An object that is being deleted and has no finalizer left is removed. Raises NotFound, Conflict,
+        Invalid and what `change` raises."""
 
         def prepare(live: Object) -> Object:
             new = dict(change(live))

@@ -10,11 +10,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from apiserver.client import ClientError
+from apiserver.kinds.website import KIND
 from apiserver.machinery.errors import Object
+from apiserver.registry.apart import LARGE
+from apiserver.registry.store import Store
 from reconciler.leader import Fence
 from reconciler.metrics import Instruments
 from reconciler.website.children import MANAGER
 from reconciler.website.loop import World, reconcile, run
+from storage.sqlite import MEMORY, SQLiteStorage
 from tests.unit.reconciling import (
     CHOSEN,
     DEPLOYMENT,
@@ -464,6 +468,22 @@ async def test_who_does_not_lead_any_more_writes_no_status() -> None:
     fence.open_until = math.inf
     await reconcile("ns/kubia", seen)
     assert len(store.writes) == 1
+
+
+async def test_status_of_a_large_website_is_written() -> None:
+    """The Store changes what is large in a thread: there the fence is asked, too."""
+    storage = await SQLiteStorage.open(MEMORY)
+    store, cluster, fence = Store(KIND, storage), MemoryCluster(), Fence()
+    fence.open_until = math.inf
+    meta = {"name": "kubia", "namespace": "ns", "annotations": {"a": "x" * LARGE}}
+    large = {"apiVersion": KIND.api_version, "kind": KIND.kind, "metadata": meta, "spec": website()["spec"]}
+    stored = MemoryWebsites((await store.create(large)).object)
+    while await reconcile("ns/kubia", replace(world(cluster, stored), store=store, permit=fence.check)) is not None:
+        pass
+
+    written = await store.get("ns", "kubia")
+    await storage.close()
+    assert condition(written.object["status"])["reason"] == "RolloutInProgress"
 
 
 async def test_stale_cache_keeps_the_stored_transition_time() -> None:
