@@ -50,10 +50,12 @@ async def serve(settings: Settings) -> None:
     """Runs the server until SIGTERM or SIGINT. Raises SettingsError, SetupError, ClientError, StorageError and OSError,
     each with one sentence for the operator; KindError with one for a kind's author."""
     _check_controllers(settings)
+    own = kinds.discover()
+    kindcheck.check(own)
     async with _storage(settings) as storage:
         cacher = Cacher(storage, f"{settings.etcd_prefix}/")
         async with _environment(settings, cacher) as environment:
-            served = (*kinds.discover(), *environment.kinds)
+            served = (*own, *environment.kinds)
             kindcheck.check(served)
             stores = build_stores(served, cacher, settings.etcd_prefix, environment)
             drain = Drain()

@@ -78,11 +78,12 @@ class Serving:
         if seen == self._seen:
             return False
         try:
-            self._current = await asyncio.to_thread(server_context, *self._files, self._authorities)
+            context = await asyncio.to_thread(server_context, *self._files, self._authorities)
             self._expires = await asyncio.to_thread(certificates.expires, self._files[0])
         except OSError as error:
             logger.error("the serving certificate stays as it is, %s cannot be used: %s", self._files[0], error)
             return False
+        self._current = context
         # Authorities may have come while the files were read.
         _trust(self._current, self._authorities)
         self._seen = seen

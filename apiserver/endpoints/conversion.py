@@ -3,24 +3,29 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from apiserver.machinery.encoding import ITEM, Layout
 from apiserver.machinery.pieces import Body, Piece
+from apiserver.registry.threads import off_loop
 
-LARGE, _LARGE_YAML = 64 * 1024, 4 * 1024
-"""Bytes that are converted in a few milliseconds."""
-_yaml_thread = ThreadPoolExecutor(1, "yaml")
-"""YAML takes a hundred times JSON's time, and of memory as much as a hundred bytes each: one body at a time, and nobody
-else waits for a thread."""
+_SMALL_YAML, _LARGE_YAML = 4 * 1024, 64 * 1024
+"""Bytes that take a few milliseconds, and a few hundred."""
+_yaml_thread, _large_yaml_thread = ThreadPoolExecutor(1, "yaml"), ThreadPoolExecutor(1, "large-yaml")
+"""YAML takes a hundred times JSON's time, and of memory as much as a hundred bytes each: one body at a time; who has a
+small one does not wait for those with large ones."""
 T = TypeVar("T")
 
 
-async def off_loop(convert: Callable[[bytes], T], data: bytes, *, yaml: bool = False) -> T:
+async def converted(convert: Callable[[bytes], T], data: bytes, *, yaml: bool = False) -> T:
     """Small bodies are converted at once, large ones in a thread."""
-    if len(data) <= (_LARGE_YAML if yaml else LARGE):
+    if not yaml:
+        return await off_loop(len(data), partial(convert, data))
+    if len(data) <= _SMALL_YAML:
         return convert(data)
-    return await asyncio.get_running_loop().run_in_executor(_yaml_thread if yaml else None, convert, data)
+    thread = _large_yaml_thread if len(data) > _LARGE_YAML else _yaml_thread
+    return await asyncio.get_running_loop().run_in_executor(thread, convert, data)
 
 
 async def laid_out(body: Body, layout: Layout) -> AsyncIterator[Piece]:
@@ -28,15 +33,12 @@ async def laid_out(body: Body, layout: Layout) -> AsyncIterator[Piece]:
     lets nobody else run meanwhile."""
     first = await anext(body.items, None)
     if first is None:
-        yield Piece(await _converted(layout.document, body.before + body.after, layout))
+        yield Piece(await converted(layout.document, body.before + body.after, yaml=layout.is_yaml))
         return
     before, after = layout.document(body.before + ITEM + body.after).split(layout.item)
     yield Piece(before)
-    yield Piece(await _converted(layout.items, first.data, layout))
+    yield Piece(await converted(layout.items, first.data, yaml=layout.is_yaml))
     async for piece in body.items:
-        yield Piece(layout.separator + await _converted(layout.items, piece.data.removeprefix(b","), layout))
+        items = await converted(layout.items, piece.data.removeprefix(b","), yaml=layout.is_yaml)
+        yield Piece(layout.separator + items)
     yield Piece(after)
-
-
-async def _converted(convert: Callable[[bytes], bytes], data: bytes, layout: Layout) -> bytes:
-    return await off_loop(convert, data, yaml=layout.is_yaml)

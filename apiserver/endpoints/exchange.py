@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, MutableMapping, S
 from functools import partial
 from typing import Any, TypeVar
 
-from apiserver.endpoints.conversion import LARGE, laid_out, off_loop
+from apiserver.endpoints.conversion import converted, laid_out
 from apiserver.http.asgi import Connection, Receive, Scope, Send
 from apiserver.http.body import read_body
 from apiserver.http.negotiation import JSON, YAML, Format, negotiate, wants_pretty
@@ -16,6 +16,7 @@ from apiserver.machinery.encoding import AS_YAML, INDENTED, encode_ordered
 from apiserver.machinery.errors import APIError, BadRequest, Object, invalid
 from apiserver.machinery.pieces import Body, Gzip, Piece, gzipped, no_items
 from apiserver.machinery.request import RequestInfo, User, first
+from apiserver.registry.threads import LARGE
 
 _GZIP_FROM = 128 * 1024
 _GZIP_AT_ONCE = 512 * 1024
@@ -88,7 +89,7 @@ class Exchange:
         """`decode(data, content_type=...)`. Raises what that raises, and UnsupportedMediaType."""
         content_type = self.header(b"content-type")
         is_yaml = codec.input_type(content_type) == YAML
-        return await off_loop(partial(decode, content_type=content_type), data, yaml=is_yaml)
+        return await converted(partial(decode, content_type=content_type), data, yaml=is_yaml)
 
     async def untyped(self, data: bytes) -> Object:
         """The body `data` as any JSON object. Raises BadRequest, UnsupportedMediaType."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from apiserver.endpoints.conversion import off_loop
+from apiserver.endpoints.conversion import converted
 from apiserver.endpoints.exchange import Exchange
 from apiserver.machinery import codec, errors, gojson
 from apiserver.machinery.encoding import encode
@@ -26,7 +26,7 @@ def refusal(document: Any, as_bytes: Callable[[Any], bytes] = encode) -> codec.R
 async def configuration(body: bytes) -> tuple[Object, list[str]]:
     """The body of an apply, and which keys are repeated in it. Raises BadRequest."""
     try:
-        config, repeated = await off_loop(parse_yaml, body, yaml=True)
+        config, repeated = await converted(parse_yaml, body, yaml=True)
     except YAMLError as error:
         raise BadRequest(f"error decoding YAML: error converting YAML to JSON: {error}") from error
     if not isinstance(config, dict | None):

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from apiserver.endpoints import patching, representation, scale
-from apiserver.endpoints.conversion import off_loop
+from apiserver.endpoints.conversion import converted
 from apiserver.endpoints.exchange import Exchange, success_status
 from apiserver.http.negotiation import Format
 from apiserver.machinery import codec, errors, strategy
@@ -136,7 +136,7 @@ async def patch_(store: Store, exchange: Exchange) -> None:
 
 async def _patched(store: Store, exchange: Exchange, media_type: str, body: bytes, options: WriteQuery) -> Item:
     info = exchange.info
-    faults = await off_loop(partial(patch_faults, media_type), body) if options.checked else []
+    faults = await converted(partial(patch_faults, media_type), body) if options.checked else []
 
     def change(live: Object) -> Object:
         new = _coerced(store, exchange, PATCHES[media_type](live, body, options.checked), faults, options)

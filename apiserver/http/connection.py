@@ -166,8 +166,8 @@ class Protocol(HttpToolsProtocol):
     `_head_bytes`: received so far of a request whose headers have begun and not ended, else None. `_head_timer` runs
     while such a one, or the first of a connection, is awaited. `_messages` counts requests; `_ended`: the last one has
     been received; `_framing`: bytes that came since the last one of its body, `_unread`: those of its body that came
-    after its answer. `_idle_since`: the end of the last answer,
-    inf once data has come after it; uvicorn's timer for idle connections runs then, and may run otherwise."""
+    after its answer. `_idle_since`: the end of the last answer, inf once data has come after it; uvicorn's timer for
+    idle connections runs then, and may run otherwise."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -243,7 +243,8 @@ class Protocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         # What follows a chunked body are trailers: no headers of the request, and least of all somebody's identity.
         if self._head_bytes is not None:
-            name = name.lower()
+            # The parser leaves blanks at the end, which are no part of it.
+            name, value = name.lower(), value.rstrip(b" \t")
             self.headers.append((name, value))
             if name == b"expect":
                 self.expect_100_continue = value.lower() == b"100-continue"

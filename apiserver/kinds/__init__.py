@@ -13,8 +13,8 @@ def discover() -> tuple[Kind, ...]:
     kinds: list[Kind] = []
     for module_info in pkgutil.iter_modules(__path__, f"{__name__}."):
         module = importlib.import_module(module_info.name)
-        for kind in getattr(module, "KINDS", (getattr(module, "KIND", None),)):
-            if not isinstance(kind, Kind):
-                raise KindError(f"{module.__file__} must export a Kind as KIND, or several as KINDS")
-            kinds.append(kind)
+        exported = getattr(module, "KINDS", (getattr(module, "KIND", None),))
+        if not isinstance(exported, tuple | list) or not all(isinstance(kind, Kind) for kind in exported):
+            raise KindError(f"{module.__file__} must export a Kind as KIND, or a tuple of several as KINDS")
+        kinds += exported
     return tuple(kinds)

@@ -42,7 +42,7 @@ class Kind:
 
     validate(new, old) returns field errors beyond what the models say (`machinery/errors.py` makes them), () for none;
     old is None on create. It is asked of each write, of status too, when the models found nothing, and changes neither.
-    A spec without required fields may be absent.
+    For large objects it runs in a thread. A spec without required fields may be absent.
     selectable_fields are JSON paths without the leading dot, beside metadata.name and metadata.namespace.
     """
 

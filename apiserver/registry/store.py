@@ -19,7 +19,6 @@ from apiserver.machinery.kind import Kind
 from apiserver.machinery.pruning import defaulted, with_integers
 from apiserver.machinery.selectors import FieldSelector
 from apiserver.machinery.strategy import DeleteOptions
-from apiserver.registry.apart import apart
 from apiserver.registry.item import Chunk, Item, WatchBatch, WatchEvent, at_revision, item_of, taking, watch_batch
 from apiserver.registry.listing import chunks_of, read_page
 from apiserver.registry.options import ItemList, ListOptions, WatchOptions, WriteOptions
@@ -34,6 +33,7 @@ from apiserver.registry.selection import (
     position,
 )
 from apiserver.registry.stored import as_stored, to_stored
+from apiserver.registry.threads import off_loop
 from apiserver.registry.translation import translate, translated, translated_continue, translated_watch
 from storage.interface import KeyValue, RevisionConflict, Storage, StorageError
 
@@ -123,7 +123,7 @@ class Store:
     async def create(self, obj: Object, options: WriteOptions = WriteOptions()) -> Item:
         """Stores a decoded object that the caller gives away, its namespace set. Raises AlreadyExists, Invalid."""
         await self._admit_create(obj)
-        obj = await apart(options.size, partial(self._track, None, obj, options, ""))
+        obj = await off_loop(options.size, partial(self._track, None, obj, options, ""))
         return await self._create_named(obj, options)
 
     async def _create_named(self, obj: Object, options: WriteOptions) -> Item:
@@ -142,7 +142,7 @@ class Store:
 
     async def _insert(self, obj: Object, options: WriteOptions, authorize: Authorize | None = None) -> Item:
         begin = partial(strategy.before_create, self.kind, obj, now=self._now(), uid=str(uuid.uuid4()))
-        await apart(options.size, begin)
+        await off_loop(options.size, begin)
         options.valid(obj["metadata"], {})
         if authorize is not None:
             await authorize()
@@ -208,7 +208,7 @@ class Store:
             # Somebody else may create it meanwhile: then it is applied to theirs.
             with suppress(errors.AlreadyExists):
                 merge = partial(self._merge, None, namespace, name, config, options, "")
-                new = await apart(options.size, merge)
+                new = await off_loop(options.size, merge)
                 return await self._create_applied(new, options), True
 
     async def _create_applied(self, new: Object, options: WriteOptions) -> Item:
@@ -261,7 +261,7 @@ class Store:
                 fresh = True
 
     async def _replace(self, kv: KeyValue, prepare: Change, options: WriteOptions, fresh: bool) -> Item:
-        new = await apart(max(options.size, len(kv.value)), partial(prepare, item_of(kv).decoded()))
+        new = await off_loop(max(options.size, len(kv.value)), partial(prepare, item_of(kv).decoded()))
         if strategy.is_finalized(new):
             await self._remove(kv, new, options.dry_run)
             return Item(at_revision(new, kv.mod_revision))

@@ -353,6 +353,7 @@ HOSTS = {
     b"Host: [::1]:8443\r\n": b"ok",
     b"Host:\r\n": b"ok",
     b"": b"400 Bad Request: missing required Host header",
+    b"Host: a \t\r\n": b"ok",
     b"Host: a b\r\n": b"400 Bad Request: malformed Host header",
     b"Host: a/b\r\n": b"400 Bad Request: malformed Host header",
     b"Host: a\r\nHost: a\r\n": b"400 Bad Request",

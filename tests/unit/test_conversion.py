@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 import orjson
 import pytest
 
-from apiserver.endpoints.conversion import laid_out, off_loop
+from apiserver.endpoints.conversion import converted, laid_out
 from apiserver.machinery.encoding import AS_YAML, INDENTED, Layout
 from apiserver.machinery.pieces import Body, Piece
 
-LARGE = bytes(100_000)
+LARGE, SMALL = bytes(100_000), bytes(10_000)
 
 
 async def each(pieces: list[Piece]) -> AsyncIterator[Piece]:
@@ -33,7 +33,7 @@ async def test_lists_in_pieces(layout: Layout, count: int) -> None:
 
 
 async def test_yaml_keeps_nobody_waiting() -> None:
-    """YAML, which takes long, is converted one body at a time, and all other bodies meanwhile."""
+    """Large YAML, which takes long, is converted one body at a time, and all other bodies meanwhile."""
     begun, go_on = threading.Semaphore(0), threading.Event()
 
     def convert(data: bytes) -> int:
@@ -41,10 +41,11 @@ async def test_yaml_keeps_nobody_waiting() -> None:
         go_on.wait()
         return len(data)
 
-    slow = [asyncio.create_task(off_loop(convert, LARGE, yaml=True)) for _ in range(10)]
+    slow = [asyncio.create_task(converted(convert, LARGE, yaml=True)) for _ in range(10)]
     try:
-        assert await off_loop(lambda _: begun.acquire(), LARGE)
-        assert await off_loop(len, LARGE) == len(LARGE)
+        assert await converted(lambda _: begun.acquire(), LARGE)
+        assert await converted(len, LARGE) == len(LARGE)
+        assert await converted(len, SMALL, yaml=True) == len(SMALL)
         assert not begun.acquire(blocking=False)
         given_up = slow.pop()
         given_up.cancel()
@@ -62,4 +63,4 @@ async def test_yaml_keeps_nobody_waiting() -> None:
 async def test_where(size: int, yaml: bool, apart: bool) -> None:
     """What takes a few milliseconds is not worth a thread."""
     here = threading.get_ident()
-    assert (await off_loop(lambda _: threading.get_ident(), bytes(size), yaml=yaml) != here) is apart
+    assert (await converted(lambda _: threading.get_ident(), bytes(size), yaml=yaml) != here) is apart

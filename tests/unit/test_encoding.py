@@ -1,8 +1,13 @@
 """JSON and YAML as Kubernetes writes them; the YAML was recorded from a kube-apiserver 1.36 and its YAML library."""
 
+import json
+from typing import Any
+
 import orjson
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from apiserver.machinery.encoding import encode, encode_ordered, indent, to_yaml
 
@@ -57,6 +62,28 @@ def test_floats() -> None:
     assert encode(value) == encode_ordered(value) == written
     assert indent(encode({"1e-6": 1e-6, "n": 'a "2e+17'})) == b'{\n  "1e-6": 0.000001,\n  "n": "a \\"2e+17"\n}'
     assert encode(['1e-6 \\" 1e+16', 1.2e160, 1.1e-60]) == b'["1e-6 \\\\\\" 1e+16",1.2e+160,1.1e-60]'
+
+
+JSON = st.recursive(
+    st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from([1e-6, 2.5e17, -1e20])
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.text(st.sampled_from('a"\\\\1-.e6+7 ,:[')),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["1e-6", "a", '"']), inner),
+)
+
+
+@given(JSON)
+def test_any_floats(value: Any) -> None:
+    """Whatever stands around them, the values stay, and exponents are where Go has them."""
+    numbers: list[str] = []
+
+    def read(number: str) -> float:
+        numbers.append(number)
+        return float(number)
+
+    assert json.loads(encode(value), parse_float=read, parse_int=read) == value
+    assert all(("e" in number) == (not 1e-6 <= abs(float(number)) < 1e21) for number in numbers if float(number))
 
 
 def test_floats_in_yaml() -> None:

@@ -178,11 +178,11 @@ def test_names_that_clash(changes: dict[str, Any], fault: str) -> None:
     check((THING, replace(other, group="example.org")))
 
 
-@pytest.mark.parametrize("text", ["", "KIND = 3", "KINDS = (1, 2)"])
+@pytest.mark.parametrize("text", ["", "KIND = 3", "KINDS = (1, 2)", "KINDS = 3"])
 def test_a_module_without_a_kind(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The module is named."""
     (tmp_path / "gizmo.py").write_text(text)
     monkeypatch.setattr(kinds, "__path__", [str(tmp_path)])
     monkeypatch.delitem(sys.modules, "apiserver.kinds.gizmo", raising=False)
-    with pytest.raises(KindError, match=r"gizmo\.py must export a Kind as KIND, or several as KINDS"):
+    with pytest.raises(KindError, match=r"gizmo\.py must export a Kind as KIND, or a tuple of several as KINDS"):
         kinds.discover()

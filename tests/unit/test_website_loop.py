@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry
 from apiserver.client import ClientError
 from apiserver.kinds.website import KIND
 from apiserver.machinery.errors import Object
-from apiserver.registry.apart import LARGE
 from apiserver.registry.store import Store
+from apiserver.registry.threads import LARGE
 from reconciler.leader import Fence
 from reconciler.metrics import Instruments
 from reconciler.website.children import MANAGER

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from apiserver.machinery.errors import FieldError, Object
-from apiserver.registry.apart import LARGE
 from apiserver.registry.options import WriteOptions
 from apiserver.registry.store import Store
+from apiserver.registry.threads import LARGE
 from storage.sqlite import SQLiteStorage
 from tests.unit.store.widgets import WIDGET, paint, relabel, widget
 
