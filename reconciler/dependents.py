@@ -3,7 +3,7 @@
 Rules:
 1. A child is known by its name and belongs to the owner that its controller ownerReference names by uid.
 2. Every apply says what it is for: nothing that is there yet, or the object of one uid. A namesake that somebody else
-   has made is refused, not changed, however old the cache is.
+   has made is refused, not changed, however old the cache is. Who is there is asked after a refusal only.
 3. A child of ours is applied when something that we say of it differs; what we do not speak of belongs to others.
 4. One that nobody controls and that carries our labels is adopted (as a ReplicaSet adopts Pods).
 5. Anything else of that name is left alone.
@@ -98,15 +98,18 @@ class Dependents:
         return child, done
 
     async def _put(self, live: Object | None, desired: Object, owner: Object) -> tuple[Object, Action]:
-        if live is None:
-            try:
-                return await self._apply(desired, _MISSING), "created"
-            except ClientError as refusal:
-                live = await self._namesake(desired, refusal)
-        action = _judge(live, desired, owner, self.manager)
+        """Creates the child, or repairs `live`; whoever else is in that place is judged, and repaired if it is ours."""
+        exactly = _MISSING if live is None else _uid(live)
+        try:
+            return await self._apply(desired, exactly), "created" if live is None else "updated"
+        except ClientError as refusal:
+            other = await self._namesake(desired, refusal)
+            if _uid(other) == exactly:
+                raise
+        action = _judge(other, desired, owner, self.manager)
         if action == "updated":
-            live = await self._apply(desired, {"uid": live["metadata"]["uid"]})
-        return live, action
+            other = await self._apply(desired, _uid(other))
+        return other, action
 
     async def remove(self, child: Object) -> None:
         """Deletes exactly this state of it: one that has changed or gone meanwhile is another reconcile's."""
@@ -121,7 +124,7 @@ class Dependents:
                 raise
 
     async def _namesake(self, desired: Object, refusal: ClientError) -> Object:
-        """Who is there, if somebody is; else raises why the creation was refused."""
+        """Who is there, if somebody is; else raises why the apply was refused."""
         if not 400 <= refusal.status < 500 or refusal.status == 429:
             raise refusal
         try:
@@ -149,6 +152,10 @@ def _judge(live: Object, desired: Object, owner: Object, manager: str) -> Action
         return "unchanged" if in_step(live, desired, manager) else "updated"
     wanted = controller_of(desired) or {}
     return "leftover" if all(controller.get(k) == wanted.get(k) for k in ("apiVersion", "kind", "name")) else "taken"
+
+
+def _uid(live: Object) -> Object:
+    return {"uid": live["metadata"]["uid"]}
 
 
 def _generation(owner: Object) -> str:

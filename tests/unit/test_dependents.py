@@ -43,13 +43,35 @@ async def test_child_that_the_cache_has_missed_is_not_made_twice() -> None:
 
 @pytest.mark.parametrize("cached", [None, edited()])
 async def test_namesake_that_the_cache_has_missed_is_not_changed(cached: Object | None) -> None:
-    """Rule 2: somebody else's object that contradicts nothing, also when an old cache has a child of ours there."""
+    """Rule 2: somebody else's object that contradicts nothing, also when an old cache has a child of ours there. It is
+    no refusal of what is wanted."""
     namesake = {"metadata": {"name": "kubia-website", "namespace": "ns", "uid": "s2", "resourceVersion": "9"}}
     cluster = MemoryCluster(service=namesake)
     outcome = await ensure(cluster, {KEY: cached} if cached else {})
 
-    assert outcome.action == ("refused" if cached else "taken")
+    assert (outcome.action, outcome.child) == ("taken", namesake)
     assert cluster.objects[SERVICE] is namesake
+
+
+@pytest.mark.parametrize(("kind", "action", "applies"), [("NodePort", "unchanged", 1), ("LoadBalancer", "updated", 2)])
+async def test_child_that_was_replaced_behind_the_cache(kind: str, action: str, applies: int) -> None:
+    """Rule 2: the repair of one that is not there any more is refused; the one of ours in its place is judged, and put
+    right if need be."""
+    cluster = MemoryCluster(service=merged(edited(), {"metadata": {"uid": "s2"}, "spec": {"type": kind}}))
+    outcome = await ensure(cluster, {KEY: edited()})
+
+    assert (outcome.action, cluster.applied, cluster.asked) == (action, [SERVICE] * applies, [SERVICE])
+    assert outcome.child["spec"]["type"] == "NodePort"
+
+
+async def test_repair_that_is_refused() -> None:
+    """Rule 2: when the object that it is for is there the refusal itself is the answer."""
+    cluster = MemoryCluster(service=edited())
+    cluster.refusals[SERVICE] = ClientError(422, "Invalid", "no such port")
+    outcome = await ensure(cluster, {KEY: edited()})
+
+    assert (outcome.action, outcome.child, str(outcome.error)) == ("refused", edited(), "no such port")
+    assert (cluster.applied, cluster.asked) == ([SERVICE], [SERVICE])
 
 
 async def test_child_that_went_before_its_repair_is_made_as_a_new_one() -> None:
@@ -77,14 +99,16 @@ async def test_child_without_a_namespace() -> None:
     assert (outcome.action, cluster.applied) == ("created", ["/api/v1/services/kubia-website"])
 
 
+@pytest.mark.parametrize("cache", [{}, {KEY: edited()}], ids=["creation", "repair"])
 @pytest.mark.parametrize("status", [0, 429, 503])
-async def test_creation_that_gets_no_answer(status: int) -> None:
+async def test_apply_that_gets_no_answer(status: int, cache: dict[str, Object]) -> None:
     """What will pass is no refusal; nothing else is asked."""
     cluster = MemoryCluster()
     cluster.refusals[SERVICE] = ClientError(status, "", "later")
-    outcome = await ensure(cluster)
+    outcome = await ensure(cluster, cache)
 
-    assert (outcome.action, outcome.child, str(outcome.error), cluster.asked) == ("failed", {}, "later", [])
+    assert (outcome.action, outcome.child) == ("failed", cache.get(KEY, {}))
+    assert (str(outcome.error), cluster.asked) == ("later", [])
 
 
 async def test_child_with_a_controller_of_another_kind_is_taken() -> None:

@@ -222,7 +222,7 @@ async def test_foreign_child_is_left_alone() -> None:
     has gone the Website gets its own."""
     foreign: Object = {
         "kind": "Deployment",
-        "metadata": {"name": "kubia-website", "namespace": "ns", "generation": 1},
+        "metadata": {"name": "kubia-website", "namespace": "ns", "uid": "f1", "generation": 1},
         "spec": {},
     }
     cluster, store = MemoryCluster(deployment=foreign), MemoryWebsites(website())
@@ -240,7 +240,8 @@ async def test_foreign_child_is_left_alone() -> None:
 async def test_foreign_child_is_no_contest() -> None:
     """However often it is looked at, as while the other child rolls out, nobody is said to change ours."""
     cluster, store = await made()
-    cluster.objects[SERVICE] = {"kind": "Service", "metadata": {"name": "kubia-website", "namespace": "ns"}, "spec": {}}
+    meta = {"name": "kubia-website", "namespace": "ns", "uid": "f1"}
+    cluster.objects[SERVICE] = {"kind": "Service", "metadata": meta, "spec": {}}
     recorder = MemoryRecorder()
     seen = world(cluster, store, recorder=recorder)
     for _ in range(30):
