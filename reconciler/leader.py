@@ -4,7 +4,9 @@ Rules:
 1. A holder renews every `retry` seconds; one that could not for `renew` seconds stops its work.
 2. Others take over when the Lease has not changed for its own duration by their own clock, or has no holder; clocks of
    different machines are never compared. They watch it, so that one that is given up is taken at once. One that
-   somebody deletes is its holder's until then, who may still write.
+   somebody deletes is its holder's until then, who may still write, for all who have seen it. Who starts while it is
+   missing has not, and leads at once: two do, until the holder looks at the Lease again, which it does every `retry`
+   seconds; one that cannot reach the cluster any more, until its fence shuts.
 3. Every write carries the resourceVersion that was read, so one of two who try wins.
 4. The Lease is given up after the work has ended, never before.
 5. The work's own writes, to the cluster and to the storage, pass a Fence. It shuts by the clock, so it holds for a
