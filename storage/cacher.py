@@ -1,8 +1,8 @@
 """The watch cache: the storage contract over a Storage, with every key under one prefix in memory.
 
 Rules:
-1. `_items`, `_runs`, `_revision` and `_history` change in `_replace` and `_apply` only, which never await: whoever
-   reads several of them without an await in between sees one revision.
+1. `_items`, `_runs`, `_revision` and `_history` change in `_replace` and `_apply` only, which never await, but that the
+   history is also made to begin earlier: whoever reads several of them without an await in between sees one revision.
 2. A consistent read (`not_older_than=None`) asks the storage for its current revision, waits until the cache is there
    and answers from memory. One question serves all that waited when it was sent, and nobody who came later.
 3. Of a key's revision there is one KeyValue, which lists, gets and events hand out, so that its `memo` is made once.
@@ -11,7 +11,7 @@ Rules:
 6. The storage may go away: watches stay open, reads that accept any state are served, and `run` goes on from where it
    was. If that has been compacted meanwhile, or the storage comes back with an older state (a restored backup), it
    lists again, and the watches, which missed something, end (Compacted).
-7. The history begins when the storage was listed. It is read further back when a watch wants to start there.
+7. The history begins when the storage was listed. It is read further back when a watch wants to start there (Recall).
 """
 
 import asyncio
@@ -36,6 +36,7 @@ from storage.interface import (
     Take,
     Unavailable,
 )
+from storage.recall import Recall
 from storage.runs import Runs
 from storage.watchers import Watchers
 
@@ -44,8 +45,6 @@ FRESHNESS_DEADLINE = 2.7
 MANY, GATHER = 3, 0.001
 """When so many have shared a question, so many seconds are given to others to share the next one: a question to etcd
 costs more than a read."""
-RECALL_DEADLINE = 10.0
-"""Seconds that the past is read; from an etcd 1,000 events come in a tenth of one."""
 PROGRESS_REQUEST_INTERVAL = 0.05
 """Seconds between two requests for progress while a read waits."""
 PROGRESS_INTERVAL = 5.0
@@ -76,17 +75,12 @@ class Cacher:
         self._changed = 0
         """From this revision to `_revision` nothing under the prefix has changed."""
         self._history = History(0)
-        self._recalls: list[int] = []
-        """Where watches want to start that have to wait until the history goes back so far."""
-        self._recalling = asyncio.Lock()
-        """Held by whoever reads the past of the storage, for all in `_recalls`."""
-        self._gone = 0
-        """What is older is not to be had: the storage has no history of it, or memory no room."""
+        self._recall = Recall(storage, prefix, self._history, self._shared)
         self._watchers = Watchers(buffer)
         self._waiting: set[tuple[int, asyncio.Future[None]]] = set()
         """Who waits for which revision."""
         self._waits = asyncio.Event()
-        """Set while `_waiting` may have somebody."""
+        """Set while `_waiting` may have somebody, or `_recall`."""
         self._asking: list[asyncio.Future[int | StorageError]] = []
         """Who waits for the next question for the storage's current revision."""
         self._asks = asyncio.Event()
@@ -131,7 +125,8 @@ class Cacher:
         if not self._revision:
             await self._be_fresh(1)
         if after < self._history.floor:
-            await self._recall(after)
+            self._waits.set()
+            await self._recall.back_to(after)
         missed = (event for event in self._history.after(after) if event.key.startswith(prefix))
         watcher = self._watchers.join(prefix, missed, after, take)
         try:
@@ -215,54 +210,6 @@ class Cacher:
         finally:
             self._waiting.discard(waiter)
 
-    async def _recall(self, after: int) -> None:
-        """Makes the history begin there, for who was watching before a start. Raises Compacted, Unavailable."""
-        self._recalls.append(after)
-        self._waits.set()
-        try:
-            async with self._recalling:
-                while self._gone <= after < self._history.floor:
-                    await self._read_past(max(min(self._recalls), self._gone))
-            if after < self._gone:
-                raise Compacted(self._gone)
-        finally:
-            self._recalls.remove(after)
-
-    async def _read_past(self, after: int) -> None:
-        """Makes the history begin there, or says in `_gone` how far back it can go. Raises Unavailable."""
-        past = History(after)
-        try:
-            async with asyncio.timeout(RECALL_DEADLINE):
-                await self._read_on(past)
-            self._gone = past.floor if past.floor > after else self._gone
-        except Compacted as error:
-            self._gone = error.compacted
-        except TimeoutError:
-            self._gone = self._history.floor
-
-    async def _read_on(self, past: History) -> None:
-        """Adds what the storage has after its beginning, until it is the history."""
-        states, now = dict[str, KeyValue](), asyncio.get_running_loop().time()
-        async with aclosing(self._storage.watch(self._prefix, past.floor)) as upstream:
-            async for batch in upstream:
-                floor = self._history.floor
-                events = batch if isinstance(batch, Batch) else ()
-                past.extend([self._linked(event, states) for event in events if event.revision <= floor], now)
-                if batch.revision >= floor:
-                    past.extend(self._history.after(floor), now)
-                    self._history = past
-                    return
-
-    def _linked(self, event: Event, states: dict[str, KeyValue]) -> Event:
-        """The event with the KeyValues that others have; `states` are those of the events before it."""
-        before, key = event.previous, event.key
-        if before:
-            known = states.get(key)
-            event.previous = known if known == before else self._shared(before)
-        if event.kv:
-            event.kv = states[key] = self._shared(event.kv)
-        return event
-
     async def _follow(self) -> None:
         """Lists, then watches, for ever."""
         listed, delay = False, 0.0
@@ -305,7 +252,7 @@ class Cacher:
         revision = page.revision
         self._items = {kv.key: kv for kv in page.items}
         self._runs = Runs(list(self._items.values()))
-        self._history = History(revision)
+        self._history.restart(revision)
         self._changed = revision
         self._announced = 0
         self._move(revision)
@@ -370,7 +317,7 @@ class Cacher:
         """Makes the storage report its progress while somebody waits: writes under other prefixes bring no events."""
         while True:
             await self._waits.wait()
-            while self._waiting or self._recalls:
+            while self._waiting or self._recall.waits:
                 with suppress(StorageError):
                     await self._storage.request_progress()
                 await asyncio.sleep(PROGRESS_REQUEST_INTERVAL)

@@ -182,6 +182,21 @@ async def test_large_values_are_not_hoarded(tmp_path: Path) -> None:
     await storage.close()
 
 
+async def test_large_deleted_values_are_not_hoarded(tmp_path: Path) -> None:
+    """A deletion has the value before: it is bounded as well."""
+    storage = await SQLiteStorage.open(str(tmp_path / "storage.db"))
+    tracemalloc.start()
+    try:
+        for number in range(40):
+            revision = await storage.put(f"/{number}", bytes(MAX_VALUE_BYTES), 0)
+            await storage.delete(f"/{number}", revision)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < RECENT_BYTES + 2 * MAX_VALUE_BYTES
+    await storage.close()
+
+
 async def test_compaction_in_steps(tmp_path: Path) -> None:
     """A compaction over many revisions leaves one row for each key that exists, and only those."""
     path = tmp_path / "storage.db"

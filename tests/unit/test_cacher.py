@@ -317,6 +317,33 @@ async def test_a_past_that_is_too_large(upstream: Upstream, monkeypatch: pytest.
         assert [event.revision for event in await events(cacher, revisions[-11], 10)] == revisions[-10:]
 
 
+async def test_a_full_history_is_not_read_again(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who comes from before what memory has room for is told so at once: nothing is read in vain."""
+    monkeypatch.setattr("storage.cacher.History", partial(History, max_events=10))
+    async with running(Cacher(upstream, "/")) as cacher:
+        revisions = [await cacher.put(f"/{number}", b"", 0) for number in range(30)]
+        await cacher.get("/0")
+        for after in revisions[:19]:
+            with pytest.raises(Compacted):
+                await events(cacher, after, 1)
+        assert [event.revision for event in await events(cacher, revisions[19], 10)] == revisions[20:]
+        assert upstream.watches == 1
+
+
+async def test_a_past_beside_a_history(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The past is read as far back as there is room beside what memory has already, once."""
+    monkeypatch.setattr("storage.cacher.History", partial(History, max_events=10))
+    revisions = [await upstream.put(f"/{number}", b"", 0) for number in range(30)]
+    async with running(Cacher(upstream, "/")) as cacher:
+        revisions += [await cacher.put(f"/more/{number}", b"", 0) for number in range(6)]
+        await cacher.get("/0")
+        for after in revisions[:25]:
+            with pytest.raises(Compacted):
+                await events(cacher, after, 1)
+        assert [event.revision for event in await events(cacher, revisions[25], 10)] == revisions[26:]
+        assert upstream.watches == 1 + 1
+
+
 async def test_while_the_storage_is_away(cacher: Cacher, upstream: Upstream) -> None:
     """Any state is still served, fresh reads and writes are Unavailable, and watches stay open and miss nothing."""
     created = await cacher.put("/a", b"1", 0)
