@@ -72,12 +72,14 @@ def eventually(condition: Callable[[], _T | None], within: float, what: str = ""
 
 def in_time(measure: Callable[[], float], within: float) -> None:
     """A claim about seconds, of a machine that others use, too: it is true of what happens if it is true of one of some
-    tries. Raises NotInTime."""
+    tries. Raises NotInTime. What more than one try took is written to stderr: pytest shows it with -rP."""
     times: list[float] = []
     while not times or times[-1] > within:
         if len(times) == TRIES:
             raise NotInTime(f"within {within} s never in {TRIES} tries: {times}")
         times.append(measure())
+    if len(times) > 1:
+        sys.stderr.write(f"within {within} s in try {len(times)} of {TRIES}: {times}\n")
 
 
 def free_port() -> int:

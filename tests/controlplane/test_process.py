@@ -85,11 +85,15 @@ def test_a_free_port_is_nobody_elses() -> None:
             assert client.getpeername() == place
 
 
-def test_a_claim_about_seconds() -> None:
-    """It is true if it is true once, and is not tried again then; it is false if it never is."""
-    times = iter([3.0, 2.5, 2.0])
+def test_a_claim_about_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is true if it is true once, and is not tried again then; it is false if it never is. What failed before is
+    told."""
+    times = iter([1.0, 3.0, 2.5, 2.0])
+    in_time(lambda: next(times), 2.0)
+    assert capsys.readouterr().err == ""
     in_time(lambda: next(times), 2.0)
     assert list(times) == []
+    assert "[3.0, 2.5, 2.0]" in capsys.readouterr().err
     with pytest.raises(NotInTime, match="never in"):
         in_time(lambda: 2.1, 2.0)
 

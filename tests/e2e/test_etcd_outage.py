@@ -46,20 +46,18 @@ def test_outage_and_recovery(own_server: Server, own_etcd: SecureEtcd, outage: s
         watch.wait_for("ADDED", "before", SOON)
 
         def recovery() -> float:
-            """Seconds from etcd's return until the server writes, and says that it is ready."""
+            """Seconds from etcd's return, after an outage of many requests, until the server writes and is ready."""
             begin()
+            _assert_refusals(client, before.json())
+            assert {path: client.get(path).status_code for path in GO_ON} == dict.fromkeys(GO_ON, httpx.codes.OK)
             eventually(lambda: not own_server.ready(), SOON, "/readyz is false")
+            assert not watch.ended.is_set(), f"the open watch ended: {watch.failure}"
             end()
             back = time.monotonic()
             eventually(lambda: _created(client, "after"), SOON, "a create succeeds again")
             eventually(own_server.ready, SOON, "/readyz is ok again")
             return time.monotonic() - back
 
-        begin()
-        _assert_refusals(client, before.json())
-        assert {path: client.get(path).status_code for path in GO_ON} == dict.fromkeys(GO_ON, httpx.codes.OK)
-        eventually(lambda: not own_server.ready(), SOON, "/readyz is false")
-        assert not watch.ended.is_set(), f"the open watch ended: {watch.failure}"
         in_time(recovery, RECOVERED_WITHIN)
         watch.wait_for("ADDED", "after", SOON)
         assert client.get(f"{COLLECTION}/before").status_code == httpx.codes.OK

@@ -11,6 +11,10 @@ from tests.controlplane.process import SOON, eventually
 from tests.controlplane.server import Server
 
 
+class WatchEnded(Exception):
+    """A watch is over without what was waited for; no AssertionError, since it will not come any more."""
+
+
 class Watch(AbstractContextManager["Watch"]):
     """GET ?watch=true on a collection, read by a thread until the server ends it or the context is left."""
 
@@ -34,8 +38,16 @@ class Watch(AbstractContextManager["Watch"]):
         self._client.close()
 
     def wait_for(self, kind: str, name: str, within: float) -> Object:
-        """The first event of this type about this object."""
-        return eventually(lambda: self._find(kind, name), within, f"{kind} {name}; got {self.events}, {self.failure}")
+        """The first event of this type about this object. Raises NotInTime; WatchEnded if none can come any more."""
+
+        def look() -> Object | None:
+            ended = self.ended.is_set()
+            found = self._find(kind, name)
+            if ended and found is None:
+                raise WatchEnded(f"{kind} {name}; got {self.events}, {self.failure}") from self.failure
+            return found
+
+        return eventually(look, within, f"{kind} {name}")
 
     def _find(self, kind: str, name: str) -> Object | None:
         matching = (event for event in list(self.events) if event["type"] == kind)

@@ -1,0 +1,20 @@
+"""The watch that other tests have beside them."""
+
+import httpx
+import pytest
+
+from tests.controlplane.process import SOON
+from tests.controlplane.server import Server
+from tests.e2e.watching import Watch, WatchEnded
+from tests.e2e.websites import COLLECTION, website
+
+
+def test_nothing_is_awaited_of_a_watch_that_has_ended(own_server: Server) -> None:
+    """What came before its end is found; what did not is an error at once."""
+    with own_server.http() as client:
+        assert client.post(COLLECTION, json=website()).status_code == httpx.codes.CREATED
+    with Watch(own_server, COLLECTION, timeoutSeconds="1") as watch:
+        assert watch.ended.wait(SOON)
+        assert watch.wait_for("ADDED", "kubia", SOON)
+        with pytest.raises(WatchEnded, match="DELETED kubia"):
+            watch.wait_for("DELETED", "kubia", SOON)
