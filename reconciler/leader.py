@@ -167,12 +167,22 @@ class _Election:
         if self._observed.get("holderIdentity") != self._identity:
             return
         try:
-            lease = await self._client.get(self._path)
-            if lease["spec"].get("holderIdentity") == self._identity:
-                spec = claimed(lease["spec"], self._identity, 1, datetime.now(UTC))
-                await self._write(lease, {**spec, "holderIdentity": ""})
+            await self._give_up(tries=2)
         except ClientError as error:
             _log.warning("lease %s is not released: %s", self._name, error)
+
+    async def _give_up(self, tries: int) -> None:
+        lease = await self._client.get(self._path)
+        if lease["spec"].get("holderIdentity") != self._identity:
+            return
+        spec = claimed(lease["spec"], self._identity, 1, datetime.now(UTC))
+        try:
+            await self._write(lease, {**spec, "holderIdentity": ""})
+        except ClientError as error:
+            if error.status != 409 or tries == 1:
+                raise
+            # Our last renewal, cancelled on its way, has arrived after all.
+            await self._give_up(tries - 1)
 
     async def _freed(self) -> bool:
         """Returns when a watch has seen the Lease become free, or silent for its duration; False: it saw neither."""

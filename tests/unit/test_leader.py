@@ -173,6 +173,28 @@ async def test_a_lease_that_is_given_up_is_seen_at_once() -> None:
 
 
 @virtually
+async def test_a_renewal_that_arrives_late_does_not_keep_the_lease() -> None:
+    """One that was cancelled on its way may take effect while the Lease is given up: that is then done again."""
+
+    class Late(MemoryLeases):
+        renewals = 1
+
+        async def merge_patch(self, path: str, body: Object, **query: str) -> Object:
+            if body["spec"]["holderIdentity"] == "" and self.renewals:
+                self.renewals -= 1
+                version = int(self.leases[path]["metadata"]["resourceVersion"])
+                self._write(path, self.leases[path]["spec"], version + 1)
+            return await super().merge_patch(path, body, **query)
+
+    leases, work = Late(), Work()
+    leader = compete(leases, "one", work)
+    await work.started.wait()
+    await stop(leader)
+
+    assert (leases.renewals, leases.spec["holderIdentity"]) == (0, "")
+
+
+@virtually
 async def test_a_lease_whose_holder_is_silent_is_taken_when_it_expires() -> None:
     """After the Lease's own duration, although the follower's next try is minutes away."""
     leases, work = MemoryLeases(), Work()
