@@ -11,14 +11,12 @@ from pathlib import Path
 import httpx
 import orjson
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from apiserver import certificates
 from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.kubectl import UNTIL_SOON, Kubectl, Object
 from tests.controlplane.nodes import Nodes
 from tests.controlplane.process import SOON, eventually, in_time
-from tests.controlplane.server import APIServerProcess
 from tests.e2e.conftest import Target, new_namespace
 from tests.e2e.websites import GROUP, condition, create
 
@@ -306,41 +304,3 @@ def _webhook(name: str, namespace: str, client: Object) -> Object:
         "metadata": {"name": name},
         "webhooks": [webhook],
     }
-
-
-def _count(client: httpx.Client, path: str, metric: str, **labels: str) -> float:
-    """The sum of the metric's samples with these labels."""
-    families = text_string_to_metric_families(client.get(path).raise_for_status().text)
-    samples = (sample for family in families for sample in family.samples if sample.name == metric)
-    return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
-
-
-def test_loop_comes_to_rest(restricted: Kubectl, control_plane: ControlPlane, registered: APIServerProcess) -> None:
-    """A reconcile that finds all as it should be writes nothing: no apply reaches kube-apiserver, and no object gets
-    another revision. Counted over ten reconciles that something else has caused."""
-    create(restricted)
-    ready(restricted)
-    with control_plane.http() as host, registered.http() as ours:
-
-        def reconciles() -> float:
-            return _count(ours, "/metrics", "controller_runtime_reconcile_total", controller="website-controller")
-
-        def applies() -> float:
-            labels = {"verb": "APPLY", "component": "apiserver"}
-            return _count(host, "/metrics", "apiserver_request_total", **labels)
-
-        def revisions() -> list[str]:
-            found = restricted.get("website/kubia", "deployment/kubia-website", "service/kubia-website")
-            return [item["metadata"]["resourceVersion"] for item in found["items"]]
-
-        def poked(number: int) -> list[str]:
-            before = reconciles()
-            restricted("annotate", "--overwrite", "website", "kubia", f"example.com/number={number}")
-            written = revisions()
-            eventually(lambda: reconciles() > before, SOON, "it was reconciled")
-            return written
-
-        applied, children = applies(), revisions()[1:]
-        for number in range(10):
-            assert poked(number) == revisions()
-        assert (applies(), revisions()[1:]) == (applied, children)

@@ -56,21 +56,35 @@ def test_new_website_costs_four_requests(replica: Replica) -> None:
 
 
 def test_nothing_is_written_without_a_change(replica: Replica) -> None:
-    """Websites that are touched, and ones that are seen again by a restarted server, cost no request at all."""
+    """Websites that are touched, and ones that are seen again by a restarted server, cost no request at all, and none
+    of them gets another revision."""
     with replica.server.http() as client:
         created(client, replica)
         eventually(lambda: len(replica.writes("events")) >= 2 * NUMBER, SOON, "every Event is written")
         before, done = len(replica.writes()), eventually(lambda: worked(client), SOON, "it rests")
-        merge = {"Content-Type": "application/merge-patch+json"}
-        for number in range(NUMBER):
-            patch = {"metadata": {"annotations": {"example.com/touched": "yes"}}}
-            client.patch(f"{replica.collection}/w-{number}", json=patch, headers=merge).raise_for_status()
+        touched = [touch(client, f"{replica.collection}/w-{number}") for number in range(NUMBER)]
         eventually(lambda: worked(client) >= done + NUMBER, SOON, "all were looked at")
+        assert revisions(client, replica) == touched
     assert len(replica.writes()) == before
     replica.server.restart()
     with replica.server.http() as client:
         eventually(lambda: worked(client) >= NUMBER, SOON, "all were looked at again")
+        assert revisions(client, replica) == touched
     assert len(replica.writes()) == before
+
+
+def touch(client: httpx.Client, path: str) -> str:
+    """The revision that an annotation has made."""
+    patch = {"metadata": {"annotations": {"example.com/touched": "yes"}}}
+    answer = client.patch(path, json=patch, headers={"Content-Type": "application/merge-patch+json"})
+    revision: str = answer.raise_for_status().json()["metadata"]["resourceVersion"]
+    return revision
+
+
+def revisions(client: httpx.Client, replica: Replica) -> list[str]:
+    """In the order of numbers."""
+    items = {item["metadata"]["name"]: item["metadata"] for item in client.get(replica.collection).json()["items"]}
+    return [items[f"w-{number}"]["resourceVersion"] for number in range(NUMBER)]
 
 
 def worked(client: httpx.Client) -> float:
