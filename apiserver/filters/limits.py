@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from apiserver.filters.authorization import ALWAYS_ALLOWED_PATHS, MASTERS
-from apiserver.http.asgi import Application, Receive, Scope, Send
+from apiserver.http.asgi import Application, Connection, Receive, Scope, Send
 from apiserver.http.metrics import Metrics
 from apiserver.http.respond import format_of, send_bytes, send_status, send_text
 from apiserver.machinery.duration import parse_duration
@@ -57,8 +57,9 @@ class _Timed:
         self.expired = False
 
     def expire(self) -> None:
-        self.expired = True
-        self._task.cancel()
+        if not self.expired:
+            self.expired = True
+            self._task.cancel()
 
     def only_expired(self) -> bool:
         """Takes our cancellation back; false when somebody else has cancelled the task too."""
@@ -66,8 +67,9 @@ class _Timed:
 
 
 class Deadline:
-    """Answers 504 for a request that takes longer than `longest` seconds; one that was being answered is cut off. Needs
-    the scope's state of Observe."""
+    """Answers 504 for a request that takes longer than `longest` seconds; one that was being answered is cut off. The
+    time of a client that has gone is over, too, as kube-apiserver has it; what writes goes on all the same. Needs the
+    scope's state of Observe."""
 
     def __init__(self, app: Application, longest: float = 60.0) -> None:
         self._app, self._longest = app, longest
@@ -84,8 +86,14 @@ class Deadline:
         except BadRequest as error:
             await send_status(send, error, format_of(scope))
             return
+        reader = _reader(scope, info)
+        if reader is not None and reader.is_gone:
+            await _end(scope, send)
+            return
         timed = _Timed(task)
         cancel = self._schedule(timed.expire, seconds)
+        if reader is not None:
+            reader.on_gone = timed.expire
         try:
             await self._app(scope, receive, send)
             # A handler that went on all the same must not leave a cancellation to its callers.
@@ -94,10 +102,11 @@ class Deadline:
         except asyncio.CancelledError:
             if not timed.only_expired():
                 raise
-            if not scope["state"]["answer"].code:
-                await send_bytes(send, 504, _TIMEOUT_BODY, [_SNIFFED])
+            await _end(scope, send)
         finally:
             cancel()
+            if reader is not None:
+                reader.on_gone = None
 
     def _schedule(self, expire: Callable[[], None], seconds: float) -> Callable[[], None]:
         """Returns what undoes it."""
@@ -105,6 +114,20 @@ class Deadline:
             self._timers.add(expire)
             return partial(self._timers.remove, expire)
         return asyncio.get_running_loop().call_later(seconds, expire).cancel
+
+
+def _reader(scope: Scope, info: RequestInfo) -> Connection | None:
+    """The client of a request that nobody but it needs."""
+    if info.verb not in _NON_MUTATING_VERBS:
+        return None
+    connection: Connection | None = scope.get("extensions", {}).get("connection")
+    return connection
+
+
+async def _end(scope: Scope, send: Send) -> None:
+    """504, but for what was being answered."""
+    if not scope["state"]["answer"].code:
+        await send_bytes(send, 504, _TIMEOUT_BODY, [_SNIFFED])
 
 
 class InFlight:

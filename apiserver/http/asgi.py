@@ -16,7 +16,15 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 
 class Connection(Protocol):
-    """What this server's connections offer beyond ASGI, as `scope["extensions"]["connection"]`."""
+    """What this server's connections offer beyond ASGI, as `scope["extensions"]["connection"]`.
+
+    `on_gone` is called once the client is, unless its answer has been written."""
+
+    on_gone: Callable[[], None] | None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the client is: what is sent to it goes nowhere."""
 
     def abort(self) -> None:
         """Cuts the answer, whatever has not been sent yet: with its stream, or in HTTP/1.1 with the connection."""

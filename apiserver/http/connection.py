@@ -1,20 +1,21 @@
-"""uvicorn's HTTP/1.1 protocol with what it lacks: limits to a request's headers, the client's certificate, and answers
-that leave in one piece."""
+"""uvicorn's HTTP/1.1 protocol with what it lacks: limits to a request's headers, and the client's certificate."""
 
 import asyncio
 import re
 import weakref
+from collections import deque
 from collections.abc import Collection, Iterable
-from functools import lru_cache, partial
+from functools import partial
 from math import inf
 from typing import Any
 from urllib.parse import unquote
 
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from apiserver.http.asgi import Message, Receive, Scope, Send
+from apiserver.http.asgi import Receive, Scope, Send
+from apiserver.http.cycle import Cycle
 from apiserver.http.respond import TEXT, send_bytes
 from http2.hpack import FIELD_OVERHEAD
 
@@ -39,15 +40,6 @@ _TOO_LARGE = (
 
 _BAD_REQUEST = "400 Bad Request"
 _HOST = re.compile(rb"[A-Za-z0-9!$%&'()*+,\-.:;=\[\]_~]*")
-_JOINED = 16 * 1024
-"""Bytes that a TLS record holds."""
-_BODILESS = (204, 304)
-
-
-@lru_cache(1)
-def _chunk(data: bytes) -> bytes:
-    """Not empty. The same is often pushed to one connection after the other."""
-    return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 def _host_fault(headers: Iterable[tuple[bytes, bytes]], version: str) -> str:
@@ -64,85 +56,6 @@ def _host_fault(headers: Iterable[tuple[bytes, bytes]], version: str) -> str:
 async def _refuse(fault: str, _scope: Scope, _receive: Receive, send: Send) -> None:
     """The application of a request that none is shown."""
     await send_bytes(send, 400, fault.encode(), [TEXT, (b"connection", b"close")])
-
-
-class Cycle(RequestResponseCycle):
-    """uvicorn's, with less work for an answer. Its head leaves with the beginning of its body: one TLS record, one call
-    of the system. It is an `asgi.Connection`.
-
-    `_head`: of an answer that has begun, until it is written."""
-
-    _head = b""
-
-    async def send(self, message: Message) -> None:  # type: ignore[override]
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-        if self.disconnected:
-            return
-        if message["type"] == "http.response.start":
-            if self.waiting_for_100_continue:
-                # Whether the client still sends the body, nobody can tell: what comes may be that or the next request.
-                self.keep_alive = False
-            self.response_started, self.waiting_for_100_continue = True, False
-            self._head = self._encode_head(message["status"], message.get("headers", ()))
-        else:
-            self._write(message.get("body", b""), message.get("more_body", False))
-
-    def abort(self) -> None:
-        self.transport.abort()
-
-    def push(self, data: bytes) -> bool:
-        if self._head or self.flow.write_paused or self.disconnected or self.response_complete:
-            return False
-        self.transport.write(_chunk(data) if self.chunked_encoding else self._framed(data, more=True))
-        return True
-
-    def _encode_head(self, code: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-        """Raises ValueError for a header that would end its line."""
-        sent = [*self.default_headers, *headers]
-        names = dict(sent)
-        has_body = code not in _BODILESS and self.scope["method"] != "HEAD"
-        # An HTTP/1.0 client knows no chunks: the body ends with the connection.
-        self.chunked_encoding = has_body and b"content-length" not in names and self.scope["http_version"] != "1.0"
-        if self.chunked_encoding:
-            sent.append((b"transfer-encoding", b"chunked"))
-        if names.get(b"connection") == b"close":
-            self.keep_alive = False
-        elif not self.keep_alive:
-            sent.append((b"connection", b"close"))
-        head = b"%b%b\r\n" % (STATUS_LINE[code], b"".join([b"%b: %b\r\n" % header for header in sent]))
-        if head.count(b"\n") != len(sent) + 2:
-            raise ValueError("a header of the answer holds a line break")
-        return head
-
-    def _write(self, body: bytes, more: bool) -> None:
-        if self.response_complete:
-            raise RuntimeError("the answer was complete already")
-        head, self._head = self._head, b""
-        data = self._framed(body, more)
-        if len(data) <= _JOINED:
-            data = head + data
-        elif head:
-            self.transport.write(head)
-        if data:
-            self.transport.write(data)
-        if not more:
-            self._end()
-
-    def _framed(self, body: bytes, more: bool) -> bytes:
-        if self.scope["method"] == "HEAD":
-            return b""
-        if not self.chunked_encoding:
-            return body
-        chunk = _chunk(body) if body else b""
-        return chunk if more else chunk + b"0\r\n\r\n"
-
-    def _end(self) -> None:
-        self.response_complete = True
-        self.message_event.set()
-        if not self.keep_alive:
-            self.transport.close()
-        self.on_response()
 
 
 class _Flow(FlowControl):
@@ -169,6 +82,8 @@ class Protocol(HttpToolsProtocol):
     after its answer. `_idle_since`: the end of the last answer, inf once data has come after it; uvicorn's timer for
     idle connections runs then, and may run otherwise."""
 
+    pipeline: deque[tuple[Cycle, Any]]  # type: ignore[assignment]
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.flow = _Flow(transport, self.pipeline)
@@ -177,7 +92,7 @@ class Protocol(HttpToolsProtocol):
         self._tls: dict[str, bytes | None] = {"client_cert_der": certificate}
         self._head_bytes: int | None = None
         self._idle_since = inf
-        self._running: RequestResponseCycle | None = None
+        self._running: Cycle | None = None
         self._messages = self._unread = self._framing = 0
         self._ended = True
         self._head_timer: asyncio.TimerHandle | None = self.loop.call_later(HEADER_SECONDS, transport.close)
@@ -191,13 +106,17 @@ class Protocol(HttpToolsProtocol):
         self.transport.set_protocol(asyncio.BufferedProtocol())
         if self._running is not None:
             # uvicorn tells only the request that came last.
-            self._running.disconnected = True
-            self._running.message_event.set()
+            self._running.leave()
             # Those that waited for it have us.
             self.pipeline.clear()
             self.cycle = self._running
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+    def eof_received(self) -> None:
+        """TLS's farewell: what is written from now on is dropped, and each time the log would be told so."""
+        if self._running is not None:
+            self._running.leave()
+
+    def _start_asgi_task(self, cycle: Cycle, app: Any) -> None:  # type: ignore[override]
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 

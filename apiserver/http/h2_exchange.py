@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from apiserver.http.asgi import Application, Message, Scope
@@ -46,6 +46,7 @@ class Exchange(Stream):
         "_news",
         "_receiver",
         "complete",
+        "on_gone",
         "started",
     )
     connection: "Connection"
@@ -58,6 +59,7 @@ class Exchange(Stream):
         self._is_known = self._is_last = self._expects_continue = self.started = self.complete = False
         self._left = UNDECLARED
         self._receiver: asyncio.Future[None] | None = None
+        self.on_gone: Callable[[], None] | None = None
 
     # What arrives
 
@@ -104,6 +106,8 @@ class Exchange(Stream):
     def closed(self, error: StreamClosed | None) -> None:
         self._body.clear()
         self._wake()
+        if error is not None and self.on_gone is not None:
+            self.on_gone()
         if self._is_last:
             # After the answer has left: some clients take nothing after a goodbye.
             self.connection.loop.call_soon(self.connection.shutdown)
@@ -142,6 +146,10 @@ class Exchange(Stream):
     @property
     def _is_open(self) -> bool:
         return self.id in self.connection.streams
+
+    @property
+    def is_gone(self) -> bool:
+        return not self._is_open
 
     async def receive(self) -> Message:
         if self._expects_continue:

@@ -3,10 +3,12 @@
 import asyncio
 import gc
 import json
+import socket
 import ssl
+import struct
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -182,6 +184,41 @@ def test_body_too_large(server: Running, declared: bool) -> None:
             client.listen()
         answer = client.answer(stream)
     assert (answer.code, seen(answer)["message"]) == (413, f"Request entity too large: limit is {LIMIT}")
+
+
+def _farewell(connection: ssl.SSLSocket) -> None:
+    """TLS's; the server answers it."""
+    connection.unwrap().close()
+
+
+def _rst(connection: ssl.SSLSocket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def _reset_stream(connection: ssl.SSLSocket) -> None:
+    connection.sendall(frames.rst_stream(1, frames.CANCEL))
+
+
+HOLD = {
+    h2.ALPN: frames.PREFACE
+    + frames.settings({})
+    + frames.headers(1, hpack.encode(request("GET", "/hold", (b"audit-id", b"left"))), end=True),
+    "http/1.1": b"GET /hold HTTP/1.1\r\nHost: x\r\nAudit-Id: left\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "leave"),
+    [("http/1.1", _farewell), ("http/1.1", _rst), (h2.ALPN, _rst), (h2.ALPN, _reset_stream)],
+)
+def test_client_goes(server: Running, protocol: str, leave: Callable[[ssl.SSLSocket], None]) -> None:
+    """A request that only reads ends when its client goes, whatever it waits for."""
+    with server.connection(protocol=protocol) as connection:
+        connection.sendall(HOLD[protocol])
+        server.backend.held.acquire()
+        leave(connection)
+        assert server.logged("left")["code"] == 504
 
 
 @pytest.mark.parametrize("protocol", [h2.ALPN, "http/1.1"])

@@ -1,0 +1,152 @@
+"""What is still done for a client that has gone."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from uvicorn import Config
+from uvicorn.server import ServerState
+
+from apiserver.endpoints.exchange import Exchange
+from apiserver.filters.accesslog import Record
+from apiserver.filters.limits import Deadline
+from apiserver.filters.observe import Observe
+from apiserver.http.asgi import Application, Receive, Scope, Send
+from apiserver.http.connection import Protocol
+from apiserver.http.drain import Drain
+from apiserver.http.metrics import Metrics
+from apiserver.http.respond import send_text
+from apiserver.machinery.pieces import Body, Piece
+from http2 import frames
+from tests.hyper import request
+from tests.unit.pipe import Pipe
+from tests.unit.wire import Wire
+
+LIST = "/apis/example.com/v1/widgets"
+PIECES, SEEN = 30, 12
+"""Pieces of a list; the client goes while the latter is made."""
+FORMS = {
+    "as it is": ("application/json", ""),
+    "indented": ("application/json", "?pretty=1"),
+    "yaml": ("application/yaml", ""),
+    "table": ("application/json;as=Table;g=meta.k8s.io;v=v1", ""),
+}
+
+
+class Client:
+    """One that asks once, by HTTP/1.1 or HTTP/2, and can go. `log`: the server's, of the request."""
+
+    log: list[Record]
+
+    def __init__(self, app: Application, way: str) -> None:
+        self.log = []
+        observed = Observe(Deadline(app), Metrics(), Drain(), self.log.append)
+        self._way, self._wire, self._pipe = way, Wire(observed), Pipe()
+        self._protocol = Protocol(Config(observed, log_config=None, proxy_headers=False), ServerState(), {})
+        self._protocol.connection_made(self._pipe)
+        self._stream = 0
+
+    def ask(self, method: str, target: str, accept: str = "*/*") -> None:
+        if self._way in ("lost", "farewell"):
+            head = f"{method} {target} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nAccept-Encoding: gzip\r\n\r\n"
+            self._protocol.data_received(head.encode())
+            return
+        headers = [(b"accept", accept.encode()), (b"accept-encoding", b"gzip")]
+        self._stream = self._wire.client.ask(request(method, target, *headers))
+        self._wire.say(self._wire.client.to_send())
+
+    def go(self) -> None:
+        if self._way == "lost":
+            self._protocol.connection_lost(None)
+        elif self._way == "farewell":
+            self._protocol.eof_received()
+        elif self._way == "stream reset":
+            self._wire.say(frames.rst_stream(self._stream, frames.CANCEL))
+        else:
+            self._wire.server.connection_lost(ConnectionResetError())
+
+    async def end(self) -> list[bytes]:
+        """Waits until nothing runs; what was written."""
+        await asyncio.gather(*self._protocol.tasks, *self._wire.state.tasks)
+        written = [*self._pipe.written, *self._wire.pipe.written]
+        self._protocol.connection_lost(None)
+        await self._wire.close()
+        return written
+
+
+ways = pytest.mark.parametrize("way", ["lost", "farewell", "stream reset", "connection reset"])
+
+
+@ways
+@pytest.mark.parametrize("form", FORMS)
+async def test_list(way: str, form: str) -> None:
+    """No more of a list is made, in whatever form it was asked for."""
+    made, item = 0, json.dumps({"metadata": {"name": "x" * 20_000}}).encode()
+
+    async def pieces() -> AsyncIterator[Piece]:
+        nonlocal made
+        for _ in range(PIECES):
+            # As when they are made of objects.
+            await asyncio.sleep(0)
+            made += 1
+            if made == SEEN:
+                client.go()
+            yield Piece(b"," + item if made > 1 else item)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await Exchange(scope, receive, send).reply_body(200, Body(b'{"items":[', pieces(), b"]}"))
+
+    client = Client(app, way)
+    accept, query = FORMS[form]
+    client.ask("GET", LIST + query, accept)
+    await client.end()
+    assert made == SEEN
+
+
+def waiting(event: asyncio.Event, begun: asyncio.Event) -> Application:
+    async def app(_: Scope, receive: Receive, send: Send) -> None:
+        begun.set()
+        await event.wait()
+        await send_text(send, 201, "done")
+
+    return app
+
+
+@ways
+async def test_read(way: str) -> None:
+    """What only reads ends as one that took too long, as kube-apiserver has it, whatever it waits for."""
+    begun = asyncio.Event()
+    client = Client(waiting(asyncio.Event(), begun), way)
+    client.ask("GET", LIST)
+    await begun.wait()
+    client.go()
+    await client.end()
+    assert [record.code for record in client.log] == [504]
+
+
+@ways
+async def test_write(way: str) -> None:
+    """What writes goes on to its end, of which nobody is told."""
+    ready, begun = asyncio.Event(), asyncio.Event()
+    client = Client(waiting(ready, begun), way)
+    client.ask("DELETE", LIST + "/x")
+    await begun.wait()
+    client.go()
+    ready.set()
+    written = await client.end()
+    assert [record.code for record in client.log] == [201]
+    assert not [data for data in written if b"done" in data]
+
+
+@ways
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_gone_at_once(way: str, method: str) -> None:
+    """A read whose client has gone before it could begin is not begun; a write is."""
+    begun, ready = asyncio.Event(), asyncio.Event()
+    ready.set()
+    client = Client(waiting(ready, begun), way)
+    client.ask(method, LIST)
+    client.go()
+    await client.end()
+    assert begun.is_set() == (method == "DELETE")
