@@ -18,3 +18,10 @@ def test_nothing_is_awaited_of_a_watch_that_has_ended(own_server: Server) -> Non
         assert watch.wait_for("ADDED", "kubia", SOON)
         with pytest.raises(WatchEnded, match="DELETED kubia"):
             watch.wait_for("DELETED", "kubia", SOON)
+
+
+def test_what_comes_after_a_watch_is_not_read_by_it(own_server: Server) -> None:
+    """Who leaves it while it is open has ended it: the descriptor of its connection is the next one's."""
+    with Watch(own_server, COLLECTION) as watch:
+        assert not watch.ended.is_set()
+    assert watch.ended.is_set()

@@ -1,7 +1,8 @@
 """A watch that runs beside a test."""
 
+import socket
 import threading
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 
 import httpx
 import orjson
@@ -35,6 +36,11 @@ class Watch(AbstractContextManager["Watch"]):
         return self
 
     def __exit__(self, *_: object) -> None:
+        """The thread ends first: closed while it reads, the connection's descriptor would be the next one's, and what
+        comes there read by the thread."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
         self._client.close()
 
     def wait_for(self, kind: str, name: str, within: float) -> Object:
@@ -57,6 +63,7 @@ class Watch(AbstractContextManager["Watch"]):
         try:
             with self._client.stream("GET", self._path, params=self._query) as answer:
                 answer.raise_for_status()
+                self._socket: socket.socket = answer.extensions["network_stream"].get_extra_info("socket")
                 self._opened.set()
                 for line in answer.iter_lines():
                     if line:
