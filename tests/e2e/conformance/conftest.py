@@ -1,6 +1,6 @@
 """The servers that are compared. Each is asked all selected cases at once, and the tests look at the answers.
 
-The control plane is one without kube-controller-manager: nobody writes but the cases.
+The control plane is quiet: nobody writes but the cases.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from tests.controlplane.process import SOON, eventually
 from tests.controlplane.secure_etcd import SecureEtcd
 from tests.controlplane.server import APIServerProcess, SQLiteFile, Standalone
 from tests.e2e.conformance.exchange import Answers, Server
-from tests.e2e.conformance.record import kube_apiserver
+from tests.e2e.conformance.record import kube_apiserver, quiet
 from tests.e2e.websites import COLLECTION, GROUP, website
 
 REFERENCE = "kube-apiserver"
@@ -25,7 +25,7 @@ TARGETS = ("standalone", "sqlite", "sqlite-aggregated", "etcd", "etcd-aggregated
 
 @pytest.fixture(scope="package")
 def quiet_cluster(binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    with ControlPlane(tmp_path_factory.mktemp("conformance"), binaries, controllers=False) as cluster:
+    with quiet(tmp_path_factory.mktemp("conformance"), binaries) as cluster:
         yield cluster
 
 
