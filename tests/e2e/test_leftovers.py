@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import orjson
 import pytest
 
 from tests.controlplane.cluster import ControlPlane
@@ -16,23 +17,26 @@ from tests.controlplane.server import APIServerProcess
 from tests.e2e.garbage import await_collector
 from tests.e2e.websites import API, create
 
-CHILDREN = "deployment/kubia-website", "service/kubia-website"
+
+def _named(website: str) -> tuple[str, str]:
+    """What its children are called."""
+    return f"deployment/{website}-website", f"service/{website}-website"
 
 
-def children(kubectl: Kubectl) -> list[Object]:
-    return list(kubectl.get(*CHILDREN, "--ignore-not-found")["items"]) if _any(kubectl) else []
+def children(kubectl: Kubectl, website: str = "kubia") -> list[Object]:
+    """Those that there are."""
+    text = kubectl("get", *_named(website), "--ignore-not-found", "-o", "json")
+    return list(orjson.loads(text)["items"]) if text else []
 
 
-def _any(kubectl: Kubectl) -> bool:
-    return bool(kubectl("get", *CHILDREN, "--ignore-not-found", "-o", "name"))
+def made(kubectl: Kubectl, website: str = "kubia") -> list[Object]:
+    """Both children of a new one."""
+    create(kubectl, website)
+    return eventually(lambda: found if len(found := children(kubectl, website)) == 2 else None, SOON, "both children")
 
 
-def made(kubectl: Kubectl) -> list[Object]:
-    """A Website's children."""
-    create(kubectl)
-    return eventually(
-        lambda: found if len(found := children(kubectl)) == len(CHILDREN) else None, SOON, "both children"
-    )
+def uids(objects: list[Object]) -> list[str]:
+    return [each["metadata"]["uid"] for each in objects]
 
 
 @contextmanager
@@ -73,16 +77,17 @@ def test_children_of_a_website_that_vanished_are_removed(
 ) -> None:
     """A Website was deleted while nobody watched: at the next start its children go. Another Website's stay."""
     made(cluster)
-    create(cluster, "other")
+    others = uids(made(cluster, "other"))
     with nobody_reconciles(registered, tmp_path) as client:
         client.delete(f"{API}/namespaces/{cluster.namespace}/websites/kubia").raise_for_status()
-    eventually(lambda: not _any(cluster), SOON, "both children are gone")
-    assert cluster("get", "deployment/other-website", "service/other-website", "-o", "name")
+    eventually(lambda: not children(cluster), SOON, "both children are gone")
+    eventually(lambda: reconciled(registered), SOON, "everything was looked at")
+    assert uids(children(cluster, "other")) == others
 
 
 def release(kubectl: Kubectl, client: httpx.Client, path: str) -> None:
     """What the garbage collector does for a Website that is deleted with the policy Orphan: then it is gone."""
-    for child in CHILDREN:
+    for child in _named("kubia"):
         kubectl("patch", child, "--type=merge", "--patch", '{"metadata": {"ownerReferences": null}}')
     merge = {"Content-Type": "application/merge-patch+json"}
     client.patch(path, content='{"metadata": {"finalizers": null}}', headers=merge).raise_for_status()
@@ -92,18 +97,18 @@ def release(kubectl: Kubectl, client: httpx.Client, path: str) -> None:
 @pytest.mark.usefixtures("no_garbage_collector")
 def test_orphans_stay(registered: APIServerProcess, cluster: Kubectl, tmp_path: Path) -> None:
     """A Website that was deleted with --cascade=orphan while nobody watched keeps its children at the next start."""
-    before = [child["metadata"]["uid"] for child in made(cluster)]
+    before = uids(made(cluster))
     with nobody_reconciles(registered, tmp_path) as client:
         path = f"{API}/namespaces/{cluster.namespace}/websites/kubia"
         client.request("DELETE", path, json={"propagationPolicy": "Orphan"}).raise_for_status()
         release(cluster, client, path)
     eventually(lambda: reconciled(registered), SOON, "everything was looked at")
-    assert [child["metadata"]["uid"] for child in children(cluster)] == before
+    assert uids(children(cluster)) == before
 
 
 def test_namesake_adopts_orphans(cluster: Kubectl) -> None:
     """Deleted with --cascade=orphan and created again, a Website has the children it had: nothing was down."""
-    before = [child["metadata"]["uid"] for child in made(cluster)]
+    before = uids(made(cluster))
     for kind in ("deployment", "service"):
         await_collector(cluster, kind)
     cluster("delete", "website", "kubia", "--cascade=orphan", UNTIL_SOON)
@@ -114,4 +119,4 @@ def test_namesake_adopts_orphans(cluster: Kubectl) -> None:
         return owners == [uid, uid]
 
     eventually(adopted, SOON, "both children have the new owner")
-    assert [child["metadata"]["uid"] for child in children(cluster)] == before
+    assert uids(children(cluster)) == before

@@ -95,7 +95,7 @@ def test_reads_see_what_was_acknowledged(start_server: StartServer) -> None:
         for name in OBJECTS:
             client.post(COLLECTION, json=website(name, replicas=0)).raise_for_status()
     known = Known()
-    with ThreadPoolExecutor() as threads:
+    with ThreadPoolExecutor(len(OBJECTS) + READERS) as threads:
         writers = [threads.submit(write, known, servers, name) for name in OBJECTS]
         readers = [threads.submit(read, known, servers, get if i % 2 else list_) for i in range(READERS)]
         for writer in writers:

@@ -28,6 +28,12 @@ def _gone(kubectl: Kubectl) -> bool:
     return "kubia-website" not in names
 
 
+def _await_collector(kubectl: Kubectl) -> None:
+    """Until it knows both children: it takes a Website whose children it has not seen for one that has none."""
+    for kind in ("deployment", "service"):
+        await_collector(kubectl, kind)
+
+
 def test_children_exist_within_two_seconds(target: Target, kubectl: Kubectl) -> None:
     """Deployment and Service exist within 2 s of the create."""
     names = (f"site-{number}" for number in count())
@@ -96,6 +102,7 @@ def test_foreground_deletion_waits_for_the_children(kubectl: Kubectl) -> None:
     """With --cascade=foreground the Website goes last."""
     create(kubectl)
     eventually(lambda: _exists(kubectl), SOON)
+    _await_collector(kubectl)
     kubectl("delete", "website", "kubia", "--cascade=foreground", UNTIL_SOON)
     assert _gone(kubectl)
 
@@ -104,8 +111,7 @@ def test_orphans_stay(kubectl: Kubectl) -> None:
     """With --cascade=orphan the children stay, and nobody controls them."""
     create(kubectl)
     eventually(lambda: _exists(kubectl), SOON)
-    for child in ("deployment", "service"):
-        await_collector(kubectl, child)
+    _await_collector(kubectl)
     kubectl("delete", "website", "kubia", "--cascade=orphan", UNTIL_SOON)
     for child in ("deployment", "service"):
         assert "ownerReferences" not in kubectl.get(child, "kubia-website")["metadata"]

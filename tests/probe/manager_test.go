@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/util/retry"
 	controllerruntime "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -135,9 +136,12 @@ func TestManager(t *testing.T) {
 	object := p.wantRecorded("site", 2)
 	p.want(object.GetFinalizers()[0] == finalizer, "the finalizers are %v", object.GetFinalizers())
 
-	p.must(unstructured.SetNestedField(object.Object, int64(3), "spec", "replicas"))
-	_, err := p.websites().Update(p.ctx, object, metav1.UpdateOptions{})
-	p.must(err)
+	p.must(retry.RetryOnConflict(patience, func() error { // the recorder may write once more
+		object := p.get("site")
+		p.must(unstructured.SetNestedField(object.Object, int64(3), "spec", "replicas"))
+		_, err := p.websites().Update(p.ctx, object, metav1.UpdateOptions{})
+		return err
+	}))
 	p.wantRecorded("site", 3)
 	p.wantRecordAgain("site-record")
 
