@@ -3,6 +3,7 @@ cluster, and an installation on the same data finds both."""
 
 from tests.controlplane.kubectl import Kubectl, Object
 from tests.controlplane.process import SOON, eventually
+from tests.e2e.garbage import await_collector
 from tests.e2e.resilience.conftest import StartReplica
 from tests.e2e.websites import create
 
@@ -18,12 +19,14 @@ def test_uninstall_and_install_again(start_replica: StartReplica, kubectl: Kubec
     server.wait_available()
     item = create(kubectl)
     before = eventually(lambda: _children(kubectl), SOON, "both children")
+    # Whose owner the garbage collector has only heard of, it takes without an APIService for left behind.
+    await_collector(kubectl, "website")
     assert server.stop() == 0
     eventually(lambda: not _is_available(kubectl), SOON, "the aggregator has noticed")
     _delete_namespace(kubectl, "doomed")
     eventually(lambda: _condition(kubectl, "doomed") == "True", SOON, "the namespace is held up")
     kubectl("delete", "apiservice", API_SERVICE)
-    eventually(lambda: kubectl.run("get", "namespace", "doomed").code, SOON, "the namespace is gone")
+    eventually(lambda: "NotFound" in kubectl.run("get", "namespace", "doomed").err, SOON, "the namespace is gone")
     assert _children(kubectl) == before
     server.start()
     server.register()
