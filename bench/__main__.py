@@ -16,6 +16,7 @@ import orjson
 from bench import growth, programs, report, table
 from bench.generator import Generator, LoadFailed
 from bench.operations import Pace
+from bench.reconcile import report as reconciler
 from tests.controlplane.golang import Unavailable, to_stderr
 from tests.controlplane.process import NotInTime, ProcessDied
 
@@ -54,6 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
     results = table.run(generator, arguments.directory, arguments.objects or 10_000, pace, to_stderr)
     text = report.markdown(results, "results.svg")
     _write(arguments.output, "results", results.document(), text, report.plot(results.direct))
+    reconciler.include(arguments.output)
     sys.stdout.write(text)
 
 

@@ -52,6 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "reconcile.json").write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
     (arguments.output / "reconcile.md").write_text(text)
+    report.include(arguments.output)
     sys.stdout.write(text)
 
 

@@ -1,6 +1,9 @@
 """Results as Markdown."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import orjson
 
 from bench.comparison import Spread
 from bench.markdown import facts as facts_list
@@ -11,6 +14,7 @@ from reconciler.website.loop import WORKERS
 
 REQUESTS_GOAL, KOPF_GOAL, RUNTIME_GOAL = 4.0, 5.0, 1.0
 _NAMES = (OURS, KOPF, RUNTIME)
+_SECTION = "## The reconciler"
 Value = Callable[[Outcome], float]
 
 _SETTING = f"""\
@@ -54,20 +58,51 @@ def line(outcome: Outcome) -> str:
 
 def markdown(facts: Mapping[str, str], outcomes: Sequence[Outcome]) -> str:
     """The whole of reconcile.md."""
-    names = [name for name in _NAMES if any(each.contender == name for each in outcomes)]
-    rows = [[text, *(_cell(outcomes, name, value, form) for name in names)] for text, value, form in _ROWS]
-    parts = [
+    return _page(
         f"# {outcomes[0].websites:,} Websites at once",
         "Made by `make bench-reconcile`; the raw figures are in the JSON file beside this one.",
         facts_list(facts),
         _SETTING,
-        table(["", *names], rows),
+        _figures(outcomes),
         "## Goals",
-        _goals(outcomes) if len(names) == len(_NAMES) else "Not all have been measured.",
+        _goals(outcomes),
         "## Requests, of a whole run",
-        *(f"{name}: {_requests(outcomes, name)}." for name in names),
-    ]
+        *(f"{name}: {_requests(outcomes, name)}." for name in _measured(outcomes)),
+    )
+
+
+def section(outcomes: Sequence[Outcome]) -> str:
+    """What results.md has of it, at its end."""
+    return _page(
+        f"{_SECTION}: {outcomes[0].websites:,} Websites at once",
+        "The median and, in parentheses, the lowest and the highest of the rounds. [reconcile.md](reconcile.md) says "
+        "how this is measured, and on which machine.",
+        _figures(outcomes),
+        _goals(outcomes),
+    )
+
+
+def include(output: Path) -> None:
+    """Makes the comparison the last section of results.md, where both have been measured."""
+    page, own = output / "results.md", output / "reconcile.json"
+    if page.exists() and own.exists():
+        outcomes = [Outcome(**each) for each in orjson.loads(own.read_bytes())["outcomes"]]
+        others = page.read_text().partition(_SECTION)[0]
+        page.write_text(_page(others, section(outcomes)))
+
+
+def _page(*parts: str) -> str:
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _measured(outcomes: Sequence[Outcome]) -> list[str]:
+    return [name for name in _NAMES if any(each.contender == name for each in outcomes)]
+
+
+def _figures(outcomes: Sequence[Outcome]) -> str:
+    names = _measured(outcomes)
+    rows = [[text, *(_cell(outcomes, name, value, form) for name in names)] for text, value, form in _ROWS]
+    return table(["", *names], rows)
 
 
 def _spread(outcomes: Sequence[Outcome], name: str, value: Value) -> Spread:
@@ -80,6 +115,8 @@ def _cell(outcomes: Sequence[Outcome], name: str, value: Value, form: str) -> st
 
 
 def _goals(outcomes: Sequence[Outcome]) -> str:
+    if len(_measured(outcomes)) < len(_NAMES):
+        return "Not all have been measured."
     rows = [_goal("requests per Website", _spread(outcomes, OURS, lambda each: each.requests_each).median, None)]
     for peer, goal in ((KOPF, KOPF_GOAL), (RUNTIME, RUNTIME_GOAL)):
         for what, value in (("children", _children), ("Ready", _ready)):

@@ -7,12 +7,13 @@ from pathlib import Path
 import orjson
 import pytest
 
+import bench
 from apiserver.settings import Settings
 from bench.machine import cpu_seconds, peak_mib, resident_mib
 from bench.reconcile.cluster import Audit
 from bench.reconcile.contenders import KOPF, OURS, RUNTIME, children
 from bench.reconcile.race import Outcome
-from bench.reconcile.report import markdown
+from bench.reconcile.report import include, markdown, section
 from reconciler.website.children import desired_deployment, desired_service, options
 
 
@@ -29,6 +30,28 @@ def test_goals_are_of_medians() -> None:
     assert "| times faster than Kopf, until children | 5.50 | at least 5 | yes |" in text
     assert "| times faster than controller-runtime, until Ready | 0.95 | at least 1 | no |" in text
     assert "| requests per Website | 5.00 | at most 4 | no |" in markdown({}, [_outcome(OURS, 1.0, 500), *others])
+
+
+def test_results_have_the_comparison(tmp_path: Path) -> None:
+    """results.md ends with the table of reconcile.json, whichever of the two was measured last."""
+    page, own = tmp_path / "results.md", tmp_path / "reconcile.json"
+    page.write_text("# Benchmark\n\n## CPU\n")
+    include(tmp_path)
+    assert page.read_text() == "# Benchmark\n\n## CPU\n"
+    for requests in (500, 400):
+        outcomes = [_outcome(name, 10.0, requests) for name in (OURS, KOPF, RUNTIME)]
+        own.write_bytes(orjson.dumps({"outcomes": [each.document() for each in outcomes]}))
+        include(tmp_path)
+        assert page.read_text() == f"# Benchmark\n\n## CPU\n\n{section(outcomes)}"
+        assert f"| requests per Website | {requests / 100:.2f} (" in page.read_text()
+
+
+def test_measured_results_have_the_comparison() -> None:
+    """The table in bench/results.md is that of bench/reconcile.md."""
+    results, own = ((Path(bench.__file__).parent / name).read_text() for name in ("results.md", "reconcile.md"))
+    rows = [line for line in own.splitlines() if line.startswith("| ")]
+    assert rows
+    assert [row for row in rows if row not in results] == []
 
 
 def test_peers_make_the_same_children() -> None:
