@@ -126,6 +126,11 @@ def _child_key(key: str) -> str:
     return f"{namespace}/{child_name(name)}"
 
 
+def _website_key(child: Object) -> str:
+    """Whose child it is; of one that is nobody's, whose it would be."""
+    return owner_key(child, KIND) or key_of(child).removesuffix(child_name(""))
+
+
 async def _begin(key: str, website: Object, world: World) -> float:
     """A turn for the Service alone: kube-apiserver allocates node ports one after the other, and quickly only while it
     has no Pods to make. So of many Websites that wait, the Services come before the Deployments."""
@@ -305,7 +310,7 @@ async def run(
     )
     owners.add_handler(_enqueue(queue, key_of))
     for children in (deployed, exposed):
-        children.add_handler(_enqueue(queue, partial(owner_key, kind=KIND)))
+        children.add_handler(_enqueue(queue, _website_key))
     world = World(
         owners.cache,
         owners.learn,

@@ -62,9 +62,13 @@ def verdicts(website: Object, seen: Seen) -> list[Verdict]:
     # A Deployment does not say which are ready: it may be the old ones.
     if up_to_date >= wanted and ready - old >= wanted:
         return _complete(f"{text}.", old)
+    if deployment["metadata"].get("deletionTimestamp"):
+        return _under_way("Replacing", "The Deployment is being deleted; another is made when it has gone.")
     failure = next(filter(_is_failure, status.get("conditions") or []), None)
     if failure is not None:
         return _broken(failure["reason"], f"{text}: {failure['message']}")
+    if old and deployment["spec"].get("paused"):
+        return _broken("DeploymentPaused", f"{text}: the Deployment is paused.")
     if not old and _has_lost(website, ready):
         return [
             Verdict("Ready", False, _LOST, f"{text}."),

@@ -16,7 +16,7 @@ from apiserver.registry.store import Store
 from apiserver.registry.threads import LARGE
 from reconciler.leader import Fence
 from reconciler.metrics import Instruments
-from reconciler.website.children import MANAGER
+from reconciler.website.children import MANAGER, desired_deployment
 from reconciler.website.loop import World, reconcile, run
 from storage.sqlite import MEMORY, SQLiteStorage
 from tests.unit.reconciling import (
@@ -534,6 +534,29 @@ async def test_run_reacts_to_websites_and_their_children() -> None:
 
     assert condition(status(store))["status"] == "True"
     assert cluster.applied == [SERVICE, DEPLOYMENT]
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_orphan_that_is_refused_is_replaced_when_it_goes() -> None:
+    """Nobody controls it, but it has our labels and the child's name: its going is news for the Website, which does not
+    wait until the next try."""
+    orphan = desired_deployment(website(), CHOSEN)
+    orphan["metadata"] |= {"ownerReferences": [], "uid": "d0", "resourceVersion": "1"}
+    deployments, cluster, store = MemorySource(orphan), MemoryCluster(deployment=orphan), MemoryWebsites(website())
+    cluster.refusals[DEPLOYMENT] = ClientError(422, "Invalid", "field is immutable", retry_after=1e6)
+    sources = MemorySource(website()), deployments, MemorySource()
+    running = asyncio.create_task(run(*sources, cluster, store, lambda: None, CHOSEN, Instruments()))
+    await store.written.wait()
+    assert condition(status(store))["reason"] == "ApplyFailed"
+
+    store.written.clear()
+    cluster.refusals.clear()
+    del cluster.objects[DEPLOYMENT]
+    deployments.events.put_nowait(("DELETED", merged(orphan, {"metadata": {"resourceVersion": "2"}})))
+    await store.written.wait()
+    assert condition(status(store))["reason"] == "RolloutInProgress"
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

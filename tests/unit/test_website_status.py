@@ -115,6 +115,45 @@ def test_old_replicas_do_not_stand_in_for_new_ones(told: Object, reason: str, pr
     assert condition(found)["message"].startswith("2 of 2 replicas are ready, 2 are up to date, 1 are old")
 
 
+def test_rollout_of_a_complete_website_is_no_loss() -> None:
+    """With other flags of the server and the same generation: while old Pods are replaced, fewer may be ready."""
+    before = website()
+    before["status"] = status_of(deployment(**COMPLETE))
+    fewer = deployment(**COMPLETE | {"updatedReplicas": 1, "readyReplicas": 1})
+
+    assert states(status_of(fewer, before)) == {"Ready": "False", "Progressing": "True", "Degraded": "False"}
+
+
+def test_paused_rollout_has_stopped() -> None:
+    """Somebody has paused the Deployment, so what is served stays old; what needs no rollout goes on."""
+    paused = deployment(**COMPLETE | {"updatedReplicas": 0})
+    paused["spec"]["paused"] = True
+    found = status_of(paused)
+    scaled = merged(paused, {"status": COMPLETE | {"readyReplicas": 1}})
+
+    assert states(found) == {"Ready": "False", "Progressing": "False", "Degraded": "True"}
+    assert condition(found)["reason"] == "DeploymentPaused"
+    told = "2 of 2 replicas are ready, 0 are up to date, 2 are old: the Deployment is paused."
+    assert condition(found)["message"] == told
+    assert condition(status_of(scaled))["reason"] == "RolloutInProgress"
+    assert states(status_of(merged(scaled, {"status": COMPLETE})))["Ready"] == "True"
+
+
+def test_deployment_that_is_being_deleted() -> None:
+    """While its finalizers keep it the cluster neither rolls it out nor replaces its Pods; what is wanted may be served
+    all the same."""
+    before = website()
+    before["status"] = status_of(deployment(**COMPLETE))
+    going = deployment(**COMPLETE)
+    going["metadata"]["deletionTimestamp"] = "2026-01-02T03:04:05Z"
+    assert states(status_of(going, before))["Ready"] == "True"
+    for counts in ({"updatedReplicas": 0}, {"readyReplicas": 1}, {"updatedReplicas": 0, "conditions": [STUCK]}):
+        found = status_of(merged(going, {"status": counts}), before)
+        assert states(found) == {"Ready": "False", "Progressing": "True", "Degraded": "False"}
+        assert condition(found)["reason"] == "Replacing"
+        assert condition(found)["message"] == "The Deployment is being deleted; another is made when it has gone."
+
+
 def test_no_replicas_wanted_is_ready() -> None:
     """A Website scaled to zero has what it wants."""
     none = deployment(observedGeneration=1)
