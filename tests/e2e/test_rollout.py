@@ -5,6 +5,7 @@ import threading
 import time
 from base64 import b64encode
 from collections.abc import Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -116,6 +117,20 @@ def test_lost_replica_is_degraded_until_it_is_back(restricted: Kubectl) -> None:
     assert states(ready(restricted))["Degraded"] == "False"
 
 
+def test_paused_rollout_is_told_until_it_goes_on(restricted: Kubectl) -> None:
+    """A change that somebody's `kubectl rollout pause` keeps from the Pods is Degraded, not progress; it is Ready after
+    `kubectl rollout resume`."""
+    create(restricted)
+    ready(restricted)
+    restricted("rollout", "pause", "deployment", "kubia-website")
+    restricted("patch", "website", "kubia", "--type=merge", '--patch={"spec":{"branch":"dev"}}')
+    restricted("wait", "website/kubia", "--for=condition=Degraded", UNTIL_SOON)
+    assert told(restricted, "DeploymentPaused")["type"] == "Warning"
+    assert "paused" in condition(restricted.get("website", "kubia"), "Ready")["message"]
+    restricted("rollout", "resume", "deployment", "kubia-website")
+    assert states(ready(restricted))["Degraded"] == "False"
+
+
 def test_autoscaler_has_the_last_word_on_replicas(restricted: Kubectl) -> None:
     """What a HorizontalPodAutoscaler sets on the Deployment stays, also through a rollout of something else. When it
     has gone, a person's `kubectl scale` gives the number back to the Website."""
@@ -196,32 +211,53 @@ def _restricted_container() -> Object:
     return {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
+@dataclass(frozen=True)
+class Harm:
+    """A child's collection, and what somebody writes into its spec."""
+
+    prefix: str
+    plural: str
+    spec: Object
+
+
+HARMS = [Harm("/apis/apps/v1", "deployments", {"replicas": 7}), Harm("/api/v1", "services", {"type": "ClusterIP"})]
+
+
 @pytest.mark.parametrize("change", ["edited", "deleted"])
-def test_child_is_repaired_in_two_seconds(restricted: Kubectl, control_plane: ControlPlane, change: str) -> None:
-    """A Deployment that somebody edits or deletes is as it must be within 2 s."""
+@pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.plural)
+def test_child_is_repaired_in_two_seconds(
+    restricted: Kubectl, control_plane: ControlPlane, harm: Harm, change: str
+) -> None:
+    """A Deployment or Service that somebody edits or deletes is as it must be within 2 s."""
     create(restricted)
     ready(restricted)
-    path = f"/apis/apps/v1/namespaces/{restricted.namespace}/deployments/kubia-website"
+    path = f"{harm.prefix}/namespaces/{restricted.namespace}/{harm.plural}/kubia-website"
     with control_plane.http() as client:
-        in_time(lambda: _repair_time(client, path, change), REPAIRED_WITHIN)
+        in_time(lambda: _repair_time(client, path, harm.spec if change == "edited" else None), REPAIRED_WITHIN)
 
 
-def _repair_time(client: httpx.Client, path: str, change: str) -> float:
-    """Seconds from the answer to a harmful request until the Deployment is right again."""
+def _repair_time(client: httpx.Client, path: str, harm: Object | None) -> float:
+    """Seconds from the answer to a harmful request (None: a deletion) until the child is right again."""
     before = client.get(path).json()
-    if change == "deleted":
+    if harm is None:
         client.delete(path).raise_for_status()
     else:
         merge = {"Content-Type": "application/merge-patch+json"}
-        client.patch(path, json={"spec": {"replicas": 7}}, headers=merge).raise_for_status()
+        client.patch(path, json={"spec": harm}, headers=merge).raise_for_status()
     started = time.monotonic()
 
     def repaired() -> bool:
         answer = client.get(path)
-        same = answer.status_code == httpx.codes.OK and answer.json()["spec"]["replicas"] == before["spec"]["replicas"]
-        return same and (change == "edited" or answer.json()["metadata"]["uid"] != before["metadata"]["uid"])
+        if answer.status_code != httpx.codes.OK:
+            return False
+        live = answer.json()
+        another = live["metadata"]["uid"] != before["metadata"]["uid"]
+        right = all(
+            live["spec"][name] == before["spec"][name] for name in ("replicas", "type") if name in before["spec"]
+        )
+        return right and another == (harm is None)
 
-    eventually(repaired, SOON, "the Deployment is right again")
+    eventually(repaired, SOON, "the child is right again")
     return time.monotonic() - started
 
 
