@@ -31,10 +31,11 @@ from apiserver.http.drain import Cuttable, Drain, cut_stalled
 from apiserver.http.metrics import Metrics
 from apiserver.machinery import kindcheck
 from apiserver.machinery.kind import Kind
+from apiserver.machinery.kindcheck import KindError
 from apiserver.registry.store import Store
 from apiserver.settings import VERSION, Settings, SettingsError
 from apiserver.standalone import environment as standalone
-from reconciler.controller import Context
+from reconciler.controller import Context, Registration
 from reconciler.leader import Candidate, Fence, Timing, run_as_leader
 from reconciler.metrics import Instruments
 from storage.cacher import Cacher
@@ -192,11 +193,11 @@ def _controllers(settings: Settings, environment: Environment, stores: Stores, i
     fence = Fence()
     permit = fence.check if settings.leader_elect else _always
     client = environment.client.fenced(permit)
-    runs = []
-    for found in reconciler.discover():
-        if settings.runs(found.name):
-            key = (found.kind.group, found.kind.version, found.kind.plural)
-            runs.append(found.build(Context(stores[key], client, permit, settings, instruments)))
+    runs = [
+        found.build(Context(_store_of(found, stores), client, permit, settings, instruments))
+        for found in reconciler.discover()
+        if settings.runs(found.name)
+    ]
     if not runs or not settings.leader_elect:
         return runs
     timing = Timing(
@@ -207,6 +208,16 @@ def _controllers(settings: Settings, environment: Environment, stores: Stores, i
     candidate = Candidate(environment.client, namespace, name, identity, timing)
     leads = instruments.leads.labels(name)
     return [partial(run_as_leader, candidate, fence, partial(_lead, runs, leads))]
+
+
+def _store_of(found: Registration, stores: Stores) -> Store:
+    """Raises KindError when this server does not serve the controller's kind."""
+    kind = found.kind
+    if store := stores.get((kind.group, kind.version, kind.plural)):
+        return store
+    problem = f"controller {found.name}: kind {kind.kind} of {kind.api_version} is not served"
+    without = f"leave the controller out with --controllers=*,-{found.name}"
+    raise KindError(f"{problem}: export it from a module of apiserver/kinds, or {without}")
 
 
 def _check_controllers(settings: Settings) -> None:

@@ -64,6 +64,22 @@ def test_a_kind_that_cannot_be_served(tmp_path: Path) -> None:
     assert said.startswith("error: kind Tile of example.com/v1: short_names must be a tuple")
 
 
+def test_a_controller_of_a_kind_that_is_not_served(tmp_path: Path) -> None:
+    """The author of a reconciler is told which kind is missing; without the controller the server starts."""
+    root = with_kinds(tmp_path, {})
+    (root / "reconciler" / "tiler.py").write_text(
+        "from apiserver.machinery.kind import Kind\nfrom reconciler.controller import Registration\n"
+        "CONTROLLER = Registration('tiler', Kind('example.com', 'v1', 'Tile', 'tiles'), None)\n"
+    )
+    said = _sentence("--standalone", f"--data-dir={tmp_path / 'data'}", root=root)
+    assert said.startswith("error: controller tiler: kind Tile of example.com/v1 is not served: ")
+    assert said.endswith("or leave the controller out with --controllers=*,-tiler")
+    server = Standalone(tmp_path / "without", "--controllers=*,-tiler")
+    server.root = root
+    with server:
+        assert server.ready()
+
+
 def test_broken_kubeconfig(tmp_path: Path) -> None:
     """A kubeconfig that is none is named."""
     config = tmp_path / "config"
