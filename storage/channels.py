@@ -119,16 +119,14 @@ class Channel:
         tls: dict[str, Any] = {}
         if self._files:
             tls = {"ssl": await asyncio.to_thread(self._files.context), "server_hostname": self._host}
-        loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(
-            lambda: ClientConnection(self, self._owner), self._host, self._port, **tls
-        )
+        loop, connection = asyncio.get_running_loop(), ClientConnection(self, self._owner)
         try:
+            await loop.create_connection(lambda: connection, self._host, self._port, **tls)
             if self._files and connection.transport.get_extra_info("ssl_object").selected_alpn_protocol() != "h2":
                 raise ConnectionError("it speaks no HTTP/2")
             await connection.settled
         except BaseException:
-            connection.transport.abort()
+            connection.abandon()
             raise
         if connection.going_away:
             raise ConnectionError(await connection.ended)
@@ -170,6 +168,13 @@ class ClientConnection(Connection):
         super().connection_made(transport)
         self._owner.connections.add(self)
         self._next = self.loop.call_later(self._owner.ping_interval, self._ping_if_used)
+
+    def abandon(self) -> None:
+        """Ends it before it is used. uvloop does not tell of the end of one whose making has been cancelled."""
+        if self.transport is not None and not self.lost.done():
+            self.transport.abort()
+            self._out.clear()
+            self.connection_lost(None)
 
     def settings_received(self) -> None:
         _finish(self.settled, None)

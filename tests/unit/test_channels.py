@@ -4,12 +4,14 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
+import uvloop
 
 from http2 import frames, hpack
 from storage.calls import CallFailed, Method, Status
-from storage.channels import Channels
+from storage.channels import Channels, TLSFiles
 from tests.controlplane.process import free_port
 from tests.unit.peer import HEADERS, Peer, connected, data, headers, serving
 
@@ -278,6 +280,26 @@ async def test_why_there_is_no_connection() -> None:
             CallFailed, match=r"no answer from http://127.0.0.1:\d+ \(.*refused|Connect call failed.*\)"
         ):
             await channels.call(method, b"")
+
+
+def test_closed_while_it_connects() -> None:
+    """The end does not wait for a connection that is being made, and of which the server's event loop tells nothing
+    more when that is cancelled."""
+    logged: list[dict[str, Any]] = []
+
+    async def close_at_once(endpoint: str) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: logged.append(context))
+        channels = Channels([endpoint], TLSFiles())
+        while not channels.connections:  # noqa: ASYNC110 - in that turn of the loop and no later
+            await asyncio.sleep(0)
+        async with asyncio.timeout(PATIENCE):
+            await channels.close()
+        assert not channels.connections
+
+    with socket.create_server(("127.0.0.1", 0)) as silent, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(close_at_once(f"http://127.0.0.1:{silent.getsockname()[1]}"))
+    assert not logged
 
 
 async def test_closed() -> None:
