@@ -1,8 +1,16 @@
 """python -m apiserver: flags -> settings -> the server. Whatever an operator, or a kind's author, can put right is one
 sentence."""
 
-import asyncio
+import os
+import signal
 import sys
+
+for _number in (signal.SIGINT, signal.SIGTERM):
+    # Until the server takes over there is nothing to clean up. Process 1 of a container would not hear SIGTERM, and
+    # Python answers SIGINT with a traceback.
+    signal.signal(_number, lambda number, _: os._exit(128 + number))
+
+import asyncio
 
 import uvloop
 

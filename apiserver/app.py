@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 import uuid
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -48,8 +48,10 @@ _DRAIN_SECONDS = 5
 
 
 async def serve(settings: Settings) -> None:
-    """Runs the server until SIGTERM or SIGINT. Raises SettingsError, SetupError, ClientError, StorageError and OSError,
-    each with one sentence for the operator; KindError with one for a kind's author."""
+    """Runs the server until SIGTERM or SIGINT, which are SystemExit with a shell's code for them before it listens.
+    Raises SettingsError, SetupError, ClientError, StorageError and OSError, each with one sentence for the operator;
+    KindError with one for a kind's author."""
+    _on_signals(lambda number: sys.exit(128 + number))
     _check_controllers(settings)
     own = kinds.discover()
     kindcheck.check(own)
@@ -73,6 +75,12 @@ async def serve(settings: Settings) -> None:
             ]
             later = [partial(_after, server.listening, task) for task in controllers]
             await _beside([*work, *later], server, _listen(settings))
+
+
+def _on_signals(end: Callable[[int], None]) -> None:
+    """Calls `end` with the number of what tells the server to end."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, end, number)
 
 
 async def _beside(work: Sequence[Task], server: uvicorn.Server, listener: socket.socket) -> None:
@@ -267,12 +275,10 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop)
+        _on_signals(self._stop)
         yield
 
-    def _stop(self) -> None:
+    def _stop(self, _: int) -> None:
         """The first signal ends in order, a second one at once."""
         if self._ending is not None:
             self.force_exit = self.should_exit = True

@@ -4,19 +4,25 @@ import signal
 import socket
 import ssl
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import orjson
+import pytest
 
+from apiserver.certificates import make_ca
 from http2 import frames, hpack
+from tests.controlplane import kubeconfig
 from tests.controlplane.cluster import TOKENS
-from tests.controlplane.process import SOON, eventually
-from tests.controlplane.server import Server
+from tests.controlplane.process import SOON, Process, eventually
+from tests.controlplane.server import ROOT, Server, command, environment
 from tests.e2e.conftest import StartServer
 from tests.e2e.watching import Watch
 from tests.e2e.websites import COLLECTION, website
 from tests.hyper import received, request
 
+ENDING = (signal.SIGINT, signal.SIGTERM)
 BIG = website("big") | {"metadata": {"name": "big", "annotations": {"x": "x" * 200_000}}}
 
 
@@ -110,3 +116,37 @@ def test_a_client_that_has_no_room_holds_nothing_up(own_server: Server) -> None:
         own_server.running.signal(signal.SIGTERM)
         assert [kind for kind, _, stream, _ in coming if stream == 1][-1] == frames.RST_STREAM
     assert own_server.running.wait(SOON) == 0
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_ended_while_it_is_imported(number: signal.Signals, tmp_path: Path) -> None:
+    """Ctrl-C and SIGTERM end a server that has not got further than its imports without a word, with a shell's code."""
+    (tmp_path / "uvloop.py").write_text("import signal\nprint('importing', flush=True)\nsignal.pause()\n")
+    with _launched(tmp_path, "--help", PYTHONPATH=str(tmp_path)) as process:
+        eventually(lambda: process.text() == "importing\n", SOON, "it is being imported")
+        process.signal(number)
+        assert process.wait(SOON) == 128 + number
+        assert process.text() == "importing\n"
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_ended_before_it_serves(number: signal.Signals, tmp_path: Path) -> None:
+    """The same while it waits for the cluster's answer."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        silent.settimeout(SOON)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        config = kubeconfig.write(tmp_path / "config", url, make_ca("cluster-ca").cert_pem, TOKENS["admin"][0])
+        with _launched(tmp_path, f"--kubeconfig={config}", f"--etcd-servers={url}") as process, silent.accept()[0]:
+            process.signal(number)
+            assert process.wait(SOON) == 128 + number
+            assert process.text() == ""
+
+
+@contextmanager
+def _launched(directory: Path, *flags: str, **variables: str) -> Iterator[Process]:
+    own = {**environment(), **variables}
+    process = Process("server", command(*flags, f"--cert-dir={directory}"), directory / "log", own, cwd=ROOT)
+    try:
+        yield process
+    finally:
+        process.kill()
