@@ -11,7 +11,7 @@ Rules:
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from typing import Any, Protocol
 
@@ -26,6 +26,8 @@ _PAGE = "500"
 _FIRST_DELAY = 0.2
 _MAX_DELAY = 30.0
 _SHORT_STREAM = 1.0
+_REPORTED = 250
+"""Differences that handlers hear of before others have their turn."""
 
 Handler = Callable[[Object | None, Object | None], None]
 """Called with (None, new), (old, new) or (old, None). Must not raise or change what it gets."""
@@ -75,7 +77,12 @@ class StoreSource:
 
     async def list(self) -> tuple[list[Object], str]:
         page = await self._store.list(options=ListOptions())
-        return [self._view(item) for item in page.items], page.resource_version
+        items: list[Object] = []
+        for chunk in page.chunks:
+            items += [self._view(item) for item in chunk.items]
+            # All of a large collection may have to be decoded: let others run.
+            await asyncio.sleep(0)
+        return items, page.resource_version
 
     async def watch(self, resource_version: str) -> AsyncIterator[tuple[str, Object]]:
         options = WatchOptions(resource_version=resource_version, initial_events=False)
@@ -161,13 +168,10 @@ class Informer:
         self.cache.clear()
         self.cache.update(listed)
         self._resource_version = resource_version
-        for key, old in before.items():
-            if key not in listed:
-                self._report(old, None)
-        for key, new in listed.items():
-            known = before.get(key)
-            if known is None or known["metadata"]["resourceVersion"] != new["metadata"]["resourceVersion"]:
-                self._report(known, new)
+        for number, (old, new) in enumerate(_differences(before, listed), 1):
+            self._report(old, new)
+            if number % _REPORTED == 0:
+                await asyncio.sleep(0)
         self.has_synced.set()
 
     async def follow(self) -> None:
@@ -195,6 +199,17 @@ class Informer:
     def _report(self, old: Object | None, new: Object | None) -> None:
         for handler in self._handlers:
             handler(old, new)
+
+
+def _differences(before: dict[str, Object], listed: dict[str, Object]) -> Iterator[tuple[Object | None, Object | None]]:
+    """What vanished, then what is new or has changed, as handlers are told of it."""
+    for key, old in before.items():
+        if key not in listed:
+            yield old, None
+    for key, new in listed.items():
+        known = before.get(key)
+        if known is None or known["metadata"]["resourceVersion"] != new["metadata"]["resourceVersion"]:
+            yield known, new
 
 
 def _is_known(learnt: str, kind: str, version: str) -> bool:

@@ -2,13 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Sized
+from contextlib import AsyncExitStack
+from typing import Any
 
+import orjson
 import pytest
 
 from apiserver.client import ClientError
 from apiserver.machinery.errors import Expired, Object
-from reconciler.informer import Informer, delay, key_of
+from apiserver.registry.item import Item
+from apiserver.registry.store import Store
+from reconciler.informer import Informer, Source, StoreSource, delay, key_of
+from storage.runs import MAX_ITEMS
+from storage.sqlite import MEMORY, SQLiteStorage
+from tests.unit.store.widgets import WIDGET, running_cacher
 
 Change = tuple[Object | None, Object | None]
 END = ("END", dict[str, object]())
@@ -51,7 +59,7 @@ class MemorySource:
             self.events.put_nowait(event)
 
 
-def listening(source: MemorySource) -> tuple[Informer, list[Change]]:
+def listening(source: Source) -> tuple[Informer, list[Change]]:
     informer, changes = Informer(source, "things"), list[Change]()
     informer.add_handler(lambda old, new: changes.append((old, new)))
     return informer, changes
@@ -94,6 +102,38 @@ async def test_relist_reports_what_was_missed() -> None:
     assert changes == [(obj("gone", 1), None), (obj("old", 3), obj("old", 5)), (None, obj("new", 6))]
     assert cache is informer.cache
     assert sorted(cache) == ["ns/new", "ns/old", "ns/same"]
+
+
+async def test_many_objects_let_others_have_their_turn() -> None:
+    """A first list of thousands is decoded, and reported, a part at a time."""
+    seen: list[Object] = []
+
+    def view(item: Item) -> Object:
+        seen.append(item.decoded())
+        return seen[-1]
+
+    async with AsyncExitStack() as stack:
+        storage = await SQLiteStorage.open(MEMORY)
+        stack.push_async_callback(storage.close)
+        for number in range(3 * MAX_ITEMS):
+            await storage.put(f"/registry/example.com/widgets/ns/{number}", orjson.dumps(obj(str(number), 1)), 0)
+        cacher = await stack.enter_async_context(running_cacher(storage))
+        informer, changes = listening(StoreSource(Store(WIDGET, cacher), view))
+        most_seen, most_changed = await _most_in_a_turn(informer.relist(), seen, changes)
+    assert len(seen) == len(changes) == len(informer.cache) == 3 * MAX_ITEMS
+    assert most_seen <= MAX_ITEMS
+    assert most_changed <= MAX_ITEMS
+
+
+async def _most_in_a_turn(work: Coroutine[Any, Any, None], *growing: Sized) -> list[int]:
+    """How much each grows by within one turn of the event loop, at most."""
+    most, running = [0] * len(growing), asyncio.create_task(work)
+    while not running.done():
+        before = [len(one) for one in growing]
+        await asyncio.sleep(0)
+        most = [max(known, len(one) - had) for known, one, had in zip(most, growing, before, strict=True)]
+    await running
+    return most
 
 
 async def test_run_resumes_after_the_last_version_seen() -> None:
