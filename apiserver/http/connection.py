@@ -1,10 +1,12 @@
 """uvicorn's HTTP/1.1 protocol with what it lacks: limits to a request's headers, and the client's certificate."""
 
 import asyncio
+import fcntl
 import re
+import termios
 import weakref
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from math import inf
 from typing import Any
@@ -30,6 +32,10 @@ HEADER_SECONDS = 32.0
 """Time for a request's line and headers, as kube-apiserver gives."""
 MAX_UNREAD_BYTES, UNREAD_SECONDS = 256 * 1024, 5.0
 """So much, and so long, of a body answered before its end is taken, so that the connection can be used again."""
+UNREAD_DELAY = 0.1
+"""Seconds until what has come has been read."""
+NEW_SECONDS = 5.0
+"""For so long a server that ends waits for the first request of a connection."""
 IDLE_SECONDS = 120
 """Longer than Go's clients keep an idle connection (90 s): else they may send on one that is just being closed."""
 
@@ -58,6 +64,15 @@ async def _refuse(fault: str, _scope: Scope, _receive: Receive, send: Send) -> N
     await send_bytes(send, 400, fault.encode(), [TEXT, (b"connection", b"close")])
 
 
+def _has_unread(transport: asyncio.Transport) -> bool:
+    """Whether something has come that was not looked at yet: timers run first after whatever the event loop was busy
+    with."""
+    connection = transport.get_extra_info("socket")
+    if connection is None or connection.fileno() < 0:
+        return False
+    return any(fcntl.ioctl(connection.fileno(), termios.FIONREAD, bytes(4)))
+
+
 class _Flow(FlowControl):
     """Of a connection where requests that have come wait for others to end: then no more are read. Each may take a
     hundred times its bytes of memory."""
@@ -80,7 +95,8 @@ class Protocol(HttpToolsProtocol):
     while such a one, or the first of a connection, is awaited. `_messages` counts requests; `_ended`: the last one has
     been received; `_framing`: bytes that came since the last one of its body, `_unread`: those of its body that came
     after its answer. `_idle_since`: the end of the last answer, inf once data has come after it; uvicorn's timer for
-    idle connections runs then, and may run otherwise."""
+    idle connections runs then, and may run otherwise. `_farewell`: how the connection ends when all is answered; what
+    comes is not looked at any more. `_made`: when the connection was."""
 
     pipeline: deque[tuple[Cycle, Any]]  # type: ignore[assignment]
 
@@ -95,6 +111,8 @@ class Protocol(HttpToolsProtocol):
         self._running: Cycle | None = None
         self._messages = self._unread = self._framing = 0
         self._ended = True
+        self._made = self.loop.time()
+        self._farewell: Callable[[], None] | None = None
         self._head_timer: asyncio.TimerHandle | None = self.loop.call_later(HEADER_SECONDS, transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -109,6 +127,7 @@ class Protocol(HttpToolsProtocol):
             self._running.leave()
             # Those that waited for it have us.
             self.pipeline.clear()
+            self._farewell = None
             self.cycle = self._running
 
     def eof_received(self) -> None:
@@ -126,27 +145,40 @@ class Protocol(HttpToolsProtocol):
             self._head_timer = None
 
     def data_received(self, data: bytes) -> None:
+        if self._farewell is not None:
+            return
         if self._head_bytes is not None:
             self._head_bytes += len(data)
             if self._head_bytes + FIELD_OVERHEAD * len(self.headers) > MAX_HEADER_LIST:
-                self._refuse_head()
+                self._end_by(self._refuse_head)
                 return
         elif not self._ended:
             self._framing += len(data)
             if self._framing > MAX_FRAMING_BYTES:
                 # The parser holds trailers until they end.
-                self.transport.close()
+                self._end_by(self.transport.close)
                 return
         super().data_received(data)
         if self._head_bytes is not None:
             if self._head_timer is None:
-                self._head_timer = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+                self._head_timer = self.loop.call_later(HEADER_SECONDS, self._end_by, self.transport.close)
         elif self._is_idle() and not self.transport.is_closing():
             # Bytes that begin no request do not keep a connection.
             self._rest()
 
     def _is_idle(self) -> bool:
         return not self.pipeline and self.cycle is not None and self.cycle.response_complete
+
+    def _end_by(self, farewell: Callable[[], None]) -> None:
+        """For what is being received, which is no request: in its turn, after the answers to those before it."""
+        self._cancel_head_timer()
+        if self._head_bytes is None and not self._ended and self.pipeline:
+            # It is the body of the last one, of which nobody knows yet.
+            self.pipeline.popleft()
+        elif (self._head_bytes is None and not self._ended) or self.cycle is None or self.cycle.response_complete:
+            farewell()
+            return
+        self._head_bytes, self._farewell = None, farewell
 
     def _refuse_head(self) -> None:
         if not self.transport.is_closing():
@@ -176,6 +208,9 @@ class Protocol(HttpToolsProtocol):
             self._start_asgi_task(*self.pipeline.pop())
             self.flow.resume_reading()
             return
+        if self._farewell is not None:
+            self._farewell()
+            return
         self.flow.resume_reading()
         self._rest()
         if not self._ended:
@@ -193,10 +228,25 @@ class Protocol(HttpToolsProtocol):
     def timeout_keep_alive_handler(self) -> None:
         self.timeout_keep_alive_task = None
         left = self._idle_since + IDLE_SECONDS - self.loop.time()
-        if left <= 0:
+        if left <= 0 and not _has_unread(self.transport):
             super().timeout_keep_alive_handler()
         elif left < inf:
-            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
+            delay = max(left, UNREAD_DELAY)
+            self.timeout_keep_alive_task = self.loop.call_later(delay, self.timeout_keep_alive_handler)
+
+    def shutdown(self) -> None:
+        if self._awaits_request():
+            self.loop.call_later(UNREAD_DELAY, self.shutdown)
+        else:
+            super().shutdown()
+
+    def _awaits_request(self) -> bool:
+        """Whether one is on its way: its client would not know if it was seen. Of a new connection, as in Go."""
+        if self.transport.is_closing():
+            return False
+        if self._head_bytes is not None or _has_unread(self.transport):
+            return self.cycle is None or self.cycle.response_complete
+        return self.cycle is None and self.loop.time() < self._made + NEW_SECONDS
 
     def on_body(self, body: bytes) -> None:
         super().on_body(body)
@@ -236,7 +286,7 @@ class Protocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP; in Go's words, not in uvicorn's."""
-        super().send_400_response(_BAD_REQUEST)
+        self._end_by(partial(super().send_400_response, _BAD_REQUEST))
 
     def _unsupported_upgrade_warning(self) -> None:
         """No warning: it is answered as if it had not asked for that."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import socket
 import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -11,12 +12,21 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from apiserver.http.asgi import Receive, Scope, Send
-from apiserver.http.connection import IDLE_SECONDS, MAX_FRAMING_BYTES, MAX_HEADER_BYTES, Protocol
+from apiserver.http.connection import (
+    HEADER_SECONDS,
+    IDLE_SECONDS,
+    MAX_FRAMING_BYTES,
+    MAX_HEADER_BYTES,
+    NEW_SECONDS,
+    Protocol,
+)
 from tests.unit.pipe import Pipe
+from tests.unit.virtual_time import be_busy, virtually
 
 START = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}
 CHUNKED = {"type": "http.response.start", "status": 200, "headers": []}
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+OK = b"HTTP/1.1 200 "
 
 
 Answer = Callable[[Scope, Send], Awaitable[None]]
@@ -341,6 +351,92 @@ async def test_idle_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pipe.closed
 
 
+async def say_ok(_: Scope, send: Send) -> None:
+    await send(START)
+    await send(body(b"ok"))
+
+
+async def over_sockets() -> tuple[Protocol, socket.socket]:
+    """A connection whose client has been answered once, and now says nothing."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await say_ok(scope, send)
+
+    loop, (ours, client) = asyncio.get_running_loop(), socket.socketpair()
+    protocol = Protocol(Config(app, log_config=None, proxy_headers=False), ServerState(), {})
+    client.setblocking(False)
+    await loop.connect_accepted_socket(lambda: protocol, ours)
+    client.send(GET)
+    assert (await loop.sock_recv(client, 1000)).startswith(OK)
+    return protocol, client
+
+
+@virtually
+async def test_request_that_comes_with_the_end_of_patience() -> None:
+    """A request that has come when the time of an idle connection is over is answered, though it was not read yet:
+    timers run first after whatever the event loop was busy with. Then the time begins again."""
+    loop = asyncio.get_running_loop()
+    protocol, client = await over_sockets()
+
+    def send_late() -> None:
+        client.send(GET)
+        be_busy(1)
+
+    with client:
+        assert protocol.timeout_keep_alive_task is not None
+        over = protocol.timeout_keep_alive_task.when()
+        # So little before that both have their turn together, this one first.
+        loop.call_at(over - 1e-10, send_late)
+        assert (await loop.sock_recv(client, 1000)).startswith(OK)
+        assert await loop.sock_recv(client, 1000) == b""
+        assert loop.time() > over + IDLE_SECONDS - 1
+
+
+@virtually
+async def test_request_that_comes_with_the_end() -> None:
+    """A request that has come when the server ends, though it was not read yet, is answered; then the connection
+    ends."""
+    loop = asyncio.get_running_loop()
+    protocol, client = await over_sockets()
+    with client:
+        client.send(GET)
+        protocol.shutdown()
+        assert (await loop.sock_recv(client, 1000)).startswith(OK)
+        assert await loop.sock_recv(client, 1000) == b""
+
+
+@virtually
+async def test_half_a_request_at_the_end() -> None:
+    """A server that ends waits for the rest of a request that has begun to come, and answers it."""
+    protocol, pipe = await connected(say_ok)
+    protocol.data_received(GET)
+    await asyncio.gather(*protocol.tasks)
+    protocol.data_received(GET[:10])
+    protocol.shutdown()
+    await asyncio.sleep(1)
+    assert not pipe.closed
+    protocol.data_received(GET[10:])
+    await asyncio.sleep(1)
+    assert (len(pipe.written), pipe.closed) == (2, True)
+    protocol.connection_lost(None)
+
+
+@virtually
+async def test_new_connection_at_the_end() -> None:
+    """A server that ends waits for the first request of a new connection, which its client would not send again, but
+    not for long."""
+    (silent, pipe), (protocol, used) = await connected(say_ok), await connected(say_ok)
+    silent.shutdown()
+    protocol.shutdown()
+    await asyncio.sleep(NEW_SECONDS / 2)
+    assert not pipe.closed
+    protocol.data_received(GET)
+    await asyncio.sleep(NEW_SECONDS)
+    assert (len(used.written), used.closed, pipe.closed) == (1, True, True)
+    silent.connection_lost(None)
+    protocol.connection_lost(None)
+
+
 class _Clock:
     """An event loop at that time."""
 
@@ -375,6 +471,81 @@ async def test_one_host(headers: bytes, wanted: bytes) -> None:
     code, closes = (b"200", False) if wanted == b"ok" else (b"400", True)
     assert (head.split(b" ")[1], b"connection: close" in head, told) == (code, closes, wanted)
     assert (await asked(answer, b"GET / HTTP/1.0\r\n\r\n")).written[0].startswith(b"HTTP/1.1 200 ")
+
+
+POST = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+NO_REQUESTS = {
+    "no HTTP": ([b"hello\r\n\r\n"], b"400"),
+    "no HTTP in a head": ([b"GET / HTTP/1.1\r\nHost x\r\n\r\n"], b"400"),
+    "no body": ([POST + b"hello\r\n"], b"400"),
+    "a head that is too large": ([b"GET / HTTP/1.1\r\nx: ", bytes(2 * MAX_HEADER_BYTES).replace(b"\0", b"x")], b"431"),
+    "framing without end": ([POST + b"1;x", b"x" * (MAX_FRAMING_BYTES + 1)], b""),
+}
+
+
+@pytest.mark.parametrize("no_request", NO_REQUESTS)
+@pytest.mark.parametrize("before", [1, 2])
+async def test_no_request_behind_others(no_request: str, before: int) -> None:
+    """What is no request is refused in its turn: who asked before is answered, or would not know what was done. What
+    follows is not looked at."""
+    begun, ready = list[str](), asyncio.Event()
+
+    async def answer(scope: Scope, send: Send) -> None:
+        begun.append(scope["method"])
+        await ready.wait()
+        await send(START)
+        await send(body(b"ok"))
+
+    protocol, pipe = await connected(answer)
+    protocol.data_received(GET * before)
+    parts, code = NO_REQUESTS[no_request]
+    for part in (*parts, GET):
+        protocol.data_received(part)
+    assert not pipe.closed
+    ready.set()
+    while protocol.tasks:
+        await asyncio.gather(*protocol.tasks)
+    answers = b"".join(pipe.written).split(b"HTTP/1.1 ")[1:]
+    assert [each[:3] for each in answers] == [*[b"200"] * before, *([code] if code else [])]
+    assert (begun, pipe.closed) == (["GET"] * before, True)
+    protocol.connection_lost(None)
+
+
+@virtually
+async def test_head_that_takes_too_long_behind_another() -> None:
+    """Who has half of a next request on its way is answered all the same."""
+    ready = asyncio.Event()
+
+    async def answer(_: Scope, send: Send) -> None:
+        await ready.wait()
+        await send(START)
+        await send(body(b"ok"))
+
+    protocol, pipe = await connected(answer)
+    protocol.data_received(GET + b"GET / HTTP/1.1\r\n")
+    await asyncio.sleep(HEADER_SECONDS)
+    await asyncio.sleep(1)
+    assert not pipe.closed
+    ready.set()
+    await asyncio.gather(*protocol.tasks)
+    assert (len(pipe.written), pipe.closed) == (1, True)
+    protocol.connection_lost(None)
+
+
+async def test_body_that_is_none() -> None:
+    """A request whose body cannot be read is told so at once: its end will not come."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    pipe, protocol = Pipe(), Protocol(Config(app, log_config=None, proxy_headers=False), ServerState(), {})
+    protocol.connection_made(pipe)
+    protocol.data_received(POST + b"hello\r\n")
+    assert b"".join(pipe.written).startswith(b"HTTP/1.1 400 ")
+    assert pipe.closed
+    protocol.connection_lost(None)
+    await asyncio.gather(*protocol.tasks)
 
 
 async def test_no_http() -> None:

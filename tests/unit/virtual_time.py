@@ -31,11 +31,21 @@ class _Loop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._virtual.skipped
 
+    def skip(self, seconds: float) -> None:
+        self._virtual.skipped += seconds
+
 
 def run(test: Coroutine[Any, Any, _T]) -> _T:
     """The coroutine's result, from a loop that starts at 0.0 seconds."""
     with asyncio.Runner(loop_factory=_Loop) as runner:
         return runner.run(test)
+
+
+def be_busy(seconds: float) -> None:
+    """As if whoever calls this kept the loop from anything else for so long."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, _Loop)
+    loop.skip(seconds)
 
 
 def virtually(test: Callable[_P, Coroutine[Any, Any, None]]) -> Callable[_P, None]:
