@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 import orjson
 
 ACCESS = "apiserver.access"
+_CLIENT_HAS_LEFT = "SSL connection is closed"
+"""uvloop's words for a write that comes too late: a line for each part of a list, whenever a client leaves before its
+end."""
 
 
 class _Lines(logging.Formatter):
@@ -23,10 +26,15 @@ class _Lines(logging.Formatter):
         return orjson.dumps(entry, option=orjson.OPT_UTC_Z).decode()
 
 
+def is_news(record: logging.LogRecord) -> bool:
+    return record.msg != _CLIENT_HAS_LEFT
+
+
 def configure(level: int) -> None:
     """`level` is the standard library's; other libraries only warn."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Lines())
+    handler.addFilter(is_news)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for ours in ("apiserver", "reconciler", "storage"):
         logging.getLogger(ours).setLevel(level)

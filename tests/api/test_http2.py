@@ -20,6 +20,7 @@ from apiserver.certificates import KeyPair, issue
 from apiserver.http import h2
 from apiserver.http.body import LIMIT
 from apiserver.http.connection import MAX_HEADER_LIST, Protocol
+from apiserver.logs import is_news
 from http2 import frames, hpack
 from tests.api.test_trust import FORGED, WIDGETS, front_proxy, running
 from tests.api.trusting import Running
@@ -219,6 +220,26 @@ def test_client_goes(server: Running, protocol: str, leave: Callable[[ssl.SSLSoc
         server.backend.held.acquire()
         leave(connection)
         assert server.logged("left")["code"] == 504
+
+
+def test_writes_that_come_too_late(server: Running, caplog: pytest.LogCaptureFixture) -> None:
+    """What is written before the server knows that a client has left fills no log."""
+
+    def write() -> None:
+        for connection in server.server.server_state.connections:
+            if connection.transport.get_extra_info("peername") == client:
+                connection.transport.abort()
+                for _ in range(10):
+                    connection.transport.write(b"x")
+
+    with server.connection() as connection:
+        client = connection.getsockname()
+        connection.sendall(b"GET /who HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(65_536)
+        server.server_loop(write)
+    told = [record for record in caplog.records if record.name == "asyncio"]
+    assert told
+    assert not [record for record in told if is_news(record)]
 
 
 @pytest.mark.parametrize("protocol", [h2.ALPN, "http/1.1"])
