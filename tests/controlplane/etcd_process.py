@@ -1,7 +1,6 @@
 """A real etcd for tests, which can be killed and started again on the same ports and data."""
 
 import http.client
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,12 +76,12 @@ class Etcd:
     def freeze(self) -> None:
         """It keeps its connections and answers nothing, as behind a broken network."""
         if self._process:
-            self._process.signal(signal.SIGSTOP)
+            self._process.freeze()
 
     def thaw(self) -> None:
         """The end of `freeze`."""
         if self._process:
-            self._process.signal(signal.SIGCONT)
+            self._process.thaw()
 
     def restart(self) -> None:
         """Kills it and starts it again."""

@@ -153,6 +153,16 @@ class Process:
         if self.exit_code is None:
             self._child.send_signal(number)
 
+    def freeze(self) -> None:
+        """Returns when it stands still: SIGSTOP alone takes effect when one of its threads has its turn, and until then
+        the others go on."""
+        self.signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
+    def thaw(self) -> None:
+        """The end of `freeze`."""
+        self.signal(signal.SIGCONT)
+
     def wait(self, within: float) -> int:
         """Its exit code. Raises NotInTime."""
         try:

@@ -1,7 +1,6 @@
 """What a Website leaves behind when it goes while nobody reconciles. The garbage collector of the cluster stands still,
 since it would be there first."""
 
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,9 +55,9 @@ def nobody_reconciles(registered: APIServerProcess, tmp_path: Path) -> Iterator[
 def no_garbage_collector(control_plane: ControlPlane) -> Iterator[None]:
     """kube-controller-manager stands still."""
     manager = control_plane.processes["kube-controller-manager"]
-    manager.signal(signal.SIGSTOP)
+    manager.freeze()
     yield
-    manager.signal(signal.SIGCONT)
+    manager.thaw()
 
 
 def reconciled(server: APIServerProcess) -> bool:

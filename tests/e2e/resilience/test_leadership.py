@@ -96,11 +96,11 @@ def test_takeover(start_replica: StartReplica, kubectl: Kubectl, number: signal.
 @contextmanager
 def _frozen(replica: Replica) -> Iterator[None]:
     """SIGSTOP, as when a machine is suspended: the process does not notice."""
-    replica.server.running.signal(signal.SIGSTOP)
+    replica.server.running.freeze()
     try:
         yield
     finally:
-        replica.server.running.signal(signal.SIGCONT)
+        replica.server.running.thaw()
 
 
 @contextmanager
