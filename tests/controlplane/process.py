@@ -129,6 +129,11 @@ class Process:
         """None while it runs; negative: the signal that ended it."""
         return self._child.poll()
 
+    def queued(self) -> float:
+        """Seconds for which its first thread was ready to run, and others had the processors: the second field of
+        Linux's /proc/PID/schedstat."""
+        return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[1]) / 1e9
+
     def text(self) -> str:
         """The whole log."""
         return self.log.read_text(errors="replace")
