@@ -19,6 +19,7 @@ from storage.interface import (
     Event,
     FutureRevision,
     KeyValue,
+    NoSpace,
     Page,
     Progress,
     RevisionConflict,
@@ -203,6 +204,8 @@ def _storage_error(error: Exception) -> StorageError:
         return Compacted(0) if "compacted" in text else FutureRevision(0, 0)
     if "request is too large" in text or "message larger than max" in text:
         return TooLarge(text)
+    if "database space exceeded" in text:
+        return NoSpace(text)
     return Unavailable(f"etcd: {text} ({error.status.name})")
 
 

@@ -5,8 +5,9 @@ all of them. The model is etcd's (wire.md section 7): each successful write take
 store, a key's `mod_revision` is the revision of its last write, a deletion takes a revision too. Keys start with "/".
 
 Errors: `RevisionConflict` (a compare-and-swap lost), `Compacted` (that revision's history is gone), `FutureRevision`
-(that revision does not exist yet), `TooLarge` (the backend refuses a value of that size), `Unavailable` (the backend
-cannot be reached or did not answer in time: at most 3 s). Nothing else is raised for a backend's sake.
+(that revision does not exist yet), `TooLarge` (the backend refuses a value of that size), `NoSpace` (it is full),
+`Unavailable` (it cannot be reached, or did not answer in time: at most 3 s). Nothing else is raised for a backend's
+sake.
 """
 
 from collections.abc import AsyncGenerator, Callable, Iterable
@@ -46,6 +47,10 @@ class FutureRevision(StorageError):
 
 class TooLarge(StorageError):
     """The backend refuses a value of this size."""
+
+
+class NoSpace(StorageError):
+    """The backend has no room for a write, which has not happened; the text says so to clients, too."""
 
 
 class Unavailable(StorageError):
@@ -192,7 +197,7 @@ class Storage(Protocol):
         """Drops history up to `revision`; the current state stays. An older or equal revision again is no error."""
 
     async def check(self) -> None:
-        """Raises Unavailable, within 2 s, unless the newest state can be read now, as of an etcd that is full."""
+        """Raises Unavailable, within 2 s, unless the newest state can be read now, as that of a full one can."""
 
     async def close(self) -> None:
         """Ends watches and frees connections. Idempotent."""

@@ -142,6 +142,7 @@ def compact(db: sqlite3.Connection, last: int, upto: int) -> None:
         db.execute("UPDATE compaction SET revision = ?", (upto,))
 
 
-def rewrite_marker(db: sqlite3.Connection) -> None:
-    """A durable write that changes nothing."""
-    db.execute("UPDATE compaction SET revision = revision")
+def newest(db: sqlite3.Connection) -> int | None:
+    """The newest revision in the file."""
+    found: int | None = db.execute("SELECT max(revision) FROM log").fetchone()[0]
+    return found

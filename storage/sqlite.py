@@ -25,6 +25,7 @@ from storage.interface import (
     Compacted,
     Event,
     KeyValue,
+    NoSpace,
     Page,
     Progress,
     StorageError,
@@ -145,7 +146,7 @@ class SQLiteStorage:
             await self._writer.run(revision_log.compact, last, self._compacted)
 
     async def check(self) -> None:
-        await _within(CHECK_DEADLINE, self._writer.run(revision_log.rewrite_marker))
+        await _within(CHECK_DEADLINE, self._reader.run(revision_log.newest))
 
     async def close(self) -> None:
         if self._closed:
@@ -178,7 +179,7 @@ class SQLiteStorage:
                 outcomes: Sequence[Event | StorageError]
                 try:
                     outcomes = await self._writer.run(revision_log.commit, batch, self._revision)
-                except Unavailable as error:
+                except StorageError as error:
                     outcomes = [error] * len(batch)
                 self._publish([outcome for outcome in outcomes if isinstance(outcome, Event)])
                 for write, outcome in zip(batch, outcomes, strict=True):
@@ -234,13 +235,15 @@ class _Connection:
         self._closed = False
 
     async def run(self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **options: P.kwargs) -> T:
-        """What `work(connection, ...)` returns. Raises Unavailable for what SQLite reports."""
+        """What `work(connection, ...)` returns. Raises NoSpace or Unavailable for what SQLite reports."""
         if self._closed:
             raise Unavailable(f"{self._path} is closed")
         try:
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._thread, lambda: work(self._open(), *args, **options))
         except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                raise NoSpace(f"SQLite: {error}") from error
             raise Unavailable(f"{self._path}: {error}") from error
 
     async def close(self) -> None:

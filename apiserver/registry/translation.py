@@ -22,6 +22,10 @@ def translate(error: interface.StorageError) -> APIError:
             return errors.Timeout.too_large_resource_version(error.asked, error.current)
         case interface.TooLarge():
             return errors.RequestEntityTooLarge("the object is larger than the storage accepts")
+        case interface.NoSpace():
+            # As kube-apiserver passes etcd's own words on.
+            logger.warning("storage: %s", error)
+            return errors.Plain(str(error))
         case interface.RevisionConflict():
             return errors.Conflict(f"Operation cannot be fulfilled: {errors.Conflict.MODIFIED}")
         case _:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 from storage.cacher import Cacher
 from storage.compaction import Round, compaction_round
 from storage.etcd import EtcdStorage
-from storage.interface import Compacted, Page, Progress, RevisionConflict, Unavailable
+from storage.interface import Compacted, NoSpace, Page, Progress, RevisionConflict, Unavailable
 from tests.contract.certificates import Authority, Leaf
 from tests.contract.conftest import running
 from tests.contract.watching import events_after, take
@@ -325,7 +325,7 @@ async def test_full(tmp_path: Path) -> None:
     await asyncio.to_thread(server.start)
     storage = await EtcdStorage.connect([server.endpoint])
     try:
-        with pytest.raises(Unavailable, match="database space exceeded"):
+        with pytest.raises(NoSpace, match=r"^etcdserver: mvcc: database space exceeded$"):
             await put_until_full(storage)
         async with running(Cacher(storage, "/")) as cacher:
             first, *_ = (await cacher.list("/")).items
@@ -333,7 +333,7 @@ async def test_full(tmp_path: Path) -> None:
             deleted = await cacher.delete(first.key, first.mod_revision)
             assert (await cacher.get(first.key))[0] is None
             assert [event.revision for event in await events_after(cacher, "/", deleted - 1, 1)] == [deleted]
-            with pytest.raises(Unavailable, match="database space exceeded"):
+            with pytest.raises(NoSpace, match=r"^etcdserver: mvcc: database space exceeded$"):
                 await cacher.put(first.key, b"", 0)
     finally:
         await storage.close()

@@ -7,10 +7,11 @@ import sqlite3
 import sys
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from storage.interface import Compacted, Unavailable
+from storage.interface import Compacted, KeyValue, NoSpace, Unavailable
 from storage.sqlite import MAX_VALUE_BYTES, RECENT_BYTES, RECENT_EVENTS, SQLiteStorage
 from tests.contract.watching import events_after
 
@@ -74,6 +75,53 @@ async def test_kill_9(tmp_path: Path) -> None:
     acknowledged = sorted(item.mod_revision for item in (await storage.list("/")).items)
     assert acknowledged == [int(line) for line in output.split()]
     assert len(acknowledged) == 20
+    await storage.close()
+
+
+async def test_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that must not grow takes no values, and says so. Reads and watches go on, and it counts as there; when a
+    compaction has made room, it takes values again."""
+    connect = sqlite3.connect
+
+    def connect_to_small(*args: Any, **options: Any) -> sqlite3.Connection:
+        db: sqlite3.Connection = connect(*args, **options)
+        db.execute("PRAGMA max_page_count = 100")
+        return db
+
+    monkeypatch.setattr(sqlite3, "connect", connect_to_small)
+    storage = await SQLiteStorage.open(str(tmp_path / "storage.db"))
+    created = await storage.put("/a", bytes(10_000), 0)
+    with pytest.raises(NoSpace, match=r"^SQLite: database or disk is full$"):
+        await put_again_and_again(storage, "/a", created)
+    await storage.check()
+    kv, at = await storage.get("/a")
+    assert kv is not None
+    revision = kv.mod_revision
+    assert at == revision == await storage.current_revision()
+    assert len(await events_after(storage, "/", created, revision - created)) == revision - created
+    await storage.compact(revision)
+    assert await storage.put("/a", bytes(10_000), revision) == revision + 1
+    await storage.close()
+
+
+async def put_again_and_again(storage: SQLiteStorage, key: str, revision: int) -> None:
+    while True:
+        revision = await storage.put(key, bytes(10_000), revision)
+
+
+async def test_locked_by_another_program(tmp_path: Path) -> None:
+    """While another program writes to the file, writes are Unavailable; reads go on, and so it counts as there."""
+    path = str(tmp_path / "storage.db")
+    storage = await SQLiteStorage.open(path)
+    created = await storage.put("/a", b"", 0)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Unavailable):
+        await storage.put("/b", b"", 0)
+    await storage.check()
+    assert await storage.get("/a") == (KeyValue("/a", b"", created), created)
+    other.close()
+    await storage.put("/b", b"", 0)
     await storage.close()
 
 

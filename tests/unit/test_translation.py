@@ -15,6 +15,7 @@ from storage.interface import (
     Compacted,
     FutureRevision,
     KeyValue,
+    NoSpace,
     RevisionConflict,
     StorageError,
     TooLarge,
@@ -26,7 +27,7 @@ MADE: dict[type[StorageError], Callable[[], StorageError]] = {
     Compacted: lambda: Compacted(5),
     FutureRevision: lambda: FutureRevision(9, 5),
 }
-CODES = {RevisionConflict: 409, Compacted: 410, FutureRevision: 504, TooLarge: 413, Unavailable: 503}
+CODES = {RevisionConflict: 409, Compacted: 410, FutureRevision: 504, TooLarge: 413, NoSpace: 500, Unavailable: 503}
 IMPLEMENTATIONS = (storage.cacher, storage.etcd, storage.sqlite)
 
 
@@ -56,6 +57,20 @@ def test_unavailable_hides_the_reason() -> None:
 
     assert error.message == "the storage is not available right now, please try again"
     assert error.to_status()["details"] == {"retryAfterSeconds": 1}
+
+
+def test_no_space() -> None:
+    """Clients of a full storage are told so in its words, as by kube-apiserver, and not to try again at once."""
+    status = translate(NoSpace("etcdserver: mvcc: database space exceeded")).to_status()
+
+    assert status == {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": "etcdserver: mvcc: database space exceeded",
+        "code": 500,
+    }
 
 
 def test_future_revision() -> None:
