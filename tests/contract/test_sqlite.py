@@ -13,6 +13,7 @@ import pytest
 
 from storage.interface import Compacted, KeyValue, NoSpace, Unavailable
 from storage.sqlite import MAX_VALUE_BYTES, RECENT_BYTES, RECENT_EVENTS, SQLiteStorage
+from tests.contract.batches import in_batches
 from tests.contract.watching import events_after
 
 WRITES_UNTIL_KILLED = """
@@ -205,7 +206,7 @@ async def test_watch_far_behind(tmp_path: Path) -> None:
     """A watch that starts before what memory keeps reads the log, and goes on live."""
     storage = await SQLiteStorage.open(str(tmp_path / "storage.db"))
     count = RECENT_EVENTS + 500
-    revisions = await asyncio.gather(*(storage.put(f"/{number}", b"", 0) for number in range(count)))
+    revisions = await in_batches(storage.put(f"/{number}", b"", 0) for number in range(count))
     reader = asyncio.create_task(events_after(storage, "/", revisions[0] - 1, count + 1))
     revisions.append(await storage.put("/last", b"", 0))
     assert [event.revision for event in await reader] == revisions
@@ -249,10 +250,10 @@ async def test_compaction_in_steps(tmp_path: Path) -> None:
     """A compaction over many revisions leaves one row for each key that exists, and only those."""
     path = tmp_path / "storage.db"
     storage = await SQLiteStorage.open(str(path))
-    await asyncio.gather(*(storage.put(f"/{number}", b"1", 0) for number in range(1500)))
+    await in_batches(storage.put(f"/{number}", b"1", 0) for number in range(1500))
     kept = (await storage.list("/")).items
-    await asyncio.gather(*(storage.put(kv.key, b"2", kv.mod_revision) for kv in kept[:1000]))
-    await asyncio.gather(*(storage.delete(kv.key, kv.mod_revision) for kv in kept[1000:]))
+    await in_batches(storage.put(kv.key, b"2", kv.mod_revision) for kv in kept[:1000])
+    await in_batches(storage.delete(kv.key, kv.mod_revision) for kv in kept[1000:])
     await storage.compact(await storage.current_revision())
     await storage.close()
     db = sqlite3.connect(path)

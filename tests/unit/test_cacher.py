@@ -12,6 +12,7 @@ from storage.history import History
 from storage.interface import SMALL, Batch, Compacted, Event, KeyValue, Page, Progress, Take, Unavailable
 from storage.sqlite import SQLiteStorage
 from storage.watchers import SlowWatcher
+from tests.contract.batches import in_batches
 
 
 class Upstream:
@@ -169,7 +170,7 @@ async def test_ready_after_the_first_list(cacher: Cacher) -> None:
 async def test_initial_list_of_many_pages(sqlite: SQLiteStorage) -> None:
     """The initial list goes on over all pages."""
     keys = [f"/{number:05}" for number in range(2500)]
-    await asyncio.gather(*(sqlite.put(key, b"", 0) for key in keys))
+    await in_batches(sqlite.put(key, b"", 0) for key in keys)
     async with running(Cacher(sqlite, "/")) as cacher:
         assert [item.key for item in (await cacher.list("/", not_older_than=0)).items] == keys
 
@@ -177,7 +178,7 @@ async def test_initial_list_of_many_pages(sqlite: SQLiteStorage) -> None:
 async def test_exact_list_of_many(sqlite: SQLiteStorage) -> None:
     """A long list of the past is read in parts, at one revision, and counts what remains."""
     keys = [f"/{number:05}" for number in range(2500)]
-    revisions = await asyncio.gather(*(sqlite.put(key, b"", 0) for key in keys))
+    revisions = await in_batches(sqlite.put(key, b"", 0) for key in keys)
     newest = max(revisions)
     async with running(Cacher(sqlite, "/")) as cacher:
         await cacher.delete(keys[-1], revisions[-1])
