@@ -113,6 +113,7 @@ def test_orphans_stay(kubectl: Kubectl) -> None:
     eventually(lambda: _exists(kubectl), SOON)
     _await_collector(kubectl)
     kubectl("delete", "website", "kubia", "--cascade=orphan", UNTIL_SOON)
+    _await_collector(kubectl)
     for child in ("deployment", "service"):
         assert "ownerReferences" not in kubectl.get(child, "kubia-website")["metadata"]
 

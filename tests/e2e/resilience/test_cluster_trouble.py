@@ -160,11 +160,11 @@ def test_watches_that_break_are_resumed(replica: Replica, kubectl: Kubectl, mast
     """After a broken watch a child that somebody deletes is repaired all the same, and nothing was listed again."""
     _create(master, replica, "kubia")
     eventually(lambda: _has_children(kubectl, "kubia"), SOON, "both children")
-    listed = len(_lists(replica, "deployments"))
+    listed = [len(_lists(replica, plural)) for plural in ("deployments", "services")]
     for _ in range(3):
         replica.proxy.cut_watches()
         _repaired(kubectl)
-    assert len(_lists(replica, "deployments")) == listed
+    assert [len(_lists(replica, plural)) for plural in ("deployments", "services")] == listed
 
 
 def _repaired(kubectl: Kubectl) -> None:

@@ -60,6 +60,8 @@ def test_one_reconciles_and_both_serve(start_replica: StartReplica, kubectl: Kub
             with reader.server.http() as client:
                 assert client.get(f"{reader.collection}/site-{number}").status_code == 200
         eventually(lambda n=number: _has_children(kubectl, f"site-{n}"), SOON, "both children")  # type: ignore[misc]
+    # Events are the last that is written of them.
+    eventually(lambda: len(leader.writes("events")) >= 2, SOON, "both are told of")
     assert len(leader.writes("deployments")) == len(leader.writes("services")) == 2
     assert other.writes() == []
 
