@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 from apiserver.machinery.errors import Object
 
+_LONGEST_MESSAGE = 32768
+"""Characters (meta/v1 Condition)."""
+
 
 class Verdict(NamedTuple):
     """What there is to say about a condition: `reason` is one CamelCase word, `message` a sentence."""
@@ -37,7 +40,7 @@ def _condition(obj: Object, verdict: Verdict, now: datetime) -> Object:
         "type": verdict.type,
         "status": status,
         "reason": verdict.reason,
-        "message": verdict.message,
+        "message": verdict.message[:_LONGEST_MESSAGE],
         "lastTransitionTime": time,
         "observedGeneration": obj["metadata"]["generation"],
     }

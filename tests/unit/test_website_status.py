@@ -194,6 +194,14 @@ def test_transition_time_moves_with_the_status_only(readiness: int, time: str) -
     assert condition(desired_status(before, Seen(live, service()), LATER))["lastTransitionTime"] == time
 
 
+def test_long_message_is_cut() -> None:
+    """A webhook may refuse a child with a text as long as it likes; three conditions have it, and a Condition's message
+    has 32,768 characters at the most."""
+    found = desired_status(website(), Seen({}, service(), ("ApplyFailed", "é" * 700_000)), NOW)
+
+    assert {entry["message"] for entry in found["conditions"]} == {"é" * 32_768}
+
+
 def test_other_conditions_are_kept() -> None:
     """A condition that somebody else reports stays."""
     other = {"type": "Paid", "status": "True"}
