@@ -93,10 +93,12 @@ async def _serve(
 
 
 async def _receive(reader: asyncio.StreamReader, peer: Peer) -> None:
+    """Until the client ends the connection, by a reset or not."""
     parser = Reader(preface=frames.PREFACE, frame_size=frames.DEFAULT_FRAME_SIZE, max_block=1 << 20)
-    while received := await reader.read(1 << 16):
-        for frame in parser.read(received):
-            peer.arrived.put_nowait(frame)
+    with suppress(ConnectionResetError):
+        while received := await reader.read(1 << 16):
+            for frame in parser.read(received):
+                peer.arrived.put_nowait(frame)
 
 
 @asynccontextmanager

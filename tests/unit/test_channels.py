@@ -234,13 +234,18 @@ async def test_a_peer_is_not_doubted_all_the_time() -> None:
 async def test_endpoints_in_order() -> None:
     """The first that is connected is asked, until it fails; then the next."""
     status = [(b":status", b"200"), (b"content-type", b"application/grpc"), (b"grpc-status", b"14")]
+    both = asyncio.Event()
 
     async def fail(peer: Peer) -> None:
         await peer.request()
+        await both.wait()
         peer.send(headers(1, hpack.encode(status), end=True))
         await asyncio.get_running_loop().create_future()
 
     async def other(peer: Peer) -> None:
+        while (await peer.frame(frames.SETTINGS))[0] != frames.ACK:
+            continue  # these are the client's own
+        both.set()
         while True:
             stream, _ = await peer.request()
             peer.answer(stream, b"other")

@@ -1,4 +1,4 @@
-"""Events on their way to the watches of a cache."""
+"""Events on their way to the watches of a cache, in virtual time: it depends on how long a delivery has taken."""
 
 import asyncio
 
@@ -6,6 +6,7 @@ import pytest
 
 from storage.interface import SMALL, Batch, Event, KeyValue, Progress
 from storage.watchers import MOST_RESTED, PART, SlowWatcher, Watchers
+from tests.unit.virtual_time import be_busy, virtually
 
 
 def event(revision: int, size: int = 0) -> Event:
@@ -21,15 +22,13 @@ def revisions(batch: Batch | Progress) -> list[int]:
     return [event.revision for event in batch]
 
 
+@virtually
 async def test_who_has_left_is_given_nothing() -> None:
     """Events that wait for the event loop to rest are not for a watch that has been closed meanwhile."""
-    clock = asyncio.get_running_loop().time
     gone, there = list[int](), asyncio.Queue[int]()
 
     def take_slowly(batch: Batch) -> bool:
-        until = clock() + 2 * MOST_RESTED
-        while clock() < until:
-            pass
+        be_busy(2 * MOST_RESTED)
         gone.append(batch.revision)
         return True
 
@@ -50,23 +49,26 @@ async def test_who_has_left_is_given_nothing() -> None:
         task.cancel()
 
 
+@virtually
 async def test_events_that_come_singly_do_not_wait() -> None:
     """After a quiet time each of two deliveries is made at once; the loop is not asked to come back for one."""
     taken: list[int] = []
 
     def take(batch: Batch) -> bool:
+        be_busy(MOST_RESTED / 2)
         taken.append(batch.revision)
         return True
 
     watchers = Watchers(buffer=10 * SMALL)
     waiting = asyncio.create_task(watchers.join("/", (), 0, take).next())
-    await asyncio.sleep(0)
+    await asyncio.sleep(MOST_RESTED)
     for revision in (1, 2):
         watchers.fan_out(written(revision))
         assert taken[-1] == revision
     waiting.cancel()
 
 
+@virtually
 async def test_what_is_not_taken_is_had_in_order() -> None:
     """What could not be taken at once comes before what could, and all of it once."""
     has_room, taken = [False], list[int]()
@@ -94,6 +96,7 @@ async def test_what_is_not_taken_is_had_in_order() -> None:
     assert left.revision == 4
 
 
+@virtually
 async def test_large_events_come_a_few_at_a_time() -> None:
     """What was missed, and what has come while the watch was busy, is given in parts that memory can bear."""
     watchers, size = Watchers(buffer=10 * PART), PART // 2
@@ -104,6 +107,7 @@ async def test_large_events_come_a_few_at_a_time() -> None:
     assert given == [[1, 2], [3, 4], [5, 6], [7, 8], [9]]
 
 
+@virtually
 async def test_a_revision_is_not_split() -> None:
     """Events of one revision are given together, however large."""
     same = [event(1), *(event(2, PART) for _ in range(3)), event(3)]
@@ -111,6 +115,7 @@ async def test_a_revision_is_not_split() -> None:
     assert [revisions(await watcher.next()) for _ in range(2)] == [[1, 2, 2, 2], [3]]
 
 
+@virtually
 async def test_what_is_due_is_taken_in_parts() -> None:
     """A watch that has room again takes parts until it has none; what is left comes in order, and before the news."""
     taken, room = list[list[int]](), [0]
@@ -135,6 +140,7 @@ async def test_what_is_due_is_taken_in_parts() -> None:
     assert [revisions(await watcher.next()) for _ in range(2)] == [[4], [5]]
 
 
+@virtually
 async def test_large_events_are_not_hoarded() -> None:
     """A watch that takes nothing holds no more events than the limit has bytes, and is ended then."""
     watchers = Watchers(buffer=3 * PART)
@@ -146,6 +152,7 @@ async def test_large_events_are_not_hoarded() -> None:
         await watcher.next()
 
 
+@virtually
 async def test_what_was_missed_is_not_slowness() -> None:
     """A watch is ended when it is behind with what has come since it was opened, however much was before."""
     watchers = Watchers(buffer=2 * SMALL)

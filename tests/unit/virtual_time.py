@@ -6,17 +6,19 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+from tests.controlplane.process import SOON
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
 class _Selector(selectors.SelectSelector):
-    """Does not wait: `skipped` grows by what would have been waited for."""
+    """Does not wait, but for what only others can bring: `skipped` grows by what would have been waited for."""
 
     skipped = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
+        ready = super().select(SOON if timeout is None else 0)
         if not ready:
             assert timeout is not None, "nothing will ever happen"
             self.skipped += timeout
