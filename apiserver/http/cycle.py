@@ -1,5 +1,6 @@
 """A request and its answer over HTTP/1.1: uvicorn's, with answers that leave in one piece."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
@@ -10,6 +11,8 @@ from apiserver.http.asgi import Message
 _JOINED = 16 * 1024
 """Bytes that a TLS record holds."""
 _BODILESS = (204, 304)
+SEND_SECONDS = 60.0
+"""For so long an answer waits for room, even one that a request's time limit is not for, as a watch's refusal."""
 
 
 @lru_cache(1)
@@ -40,7 +43,7 @@ class Cycle(RequestResponseCycle):
 
     async def send(self, message: Message) -> None:  # type: ignore[override]
         if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
+            await self._wait_for_room()
         if self.disconnected:
             return
         if message["type"] == "http.response.start":
@@ -51,6 +54,15 @@ class Cycle(RequestResponseCycle):
             self._head = self._encode_head(message["status"], message.get("headers", ()))
         else:
             self._write(message.get("body", b""), message.get("more_body", False))
+
+    async def _wait_for_room(self) -> None:
+        """A client that takes nothing for too long loses the connection."""
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self.flow.drain()
+        except TimeoutError:
+            self.disconnected = True
+            self.abort()
 
     def abort(self) -> None:
         self.transport.abort()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from apiserver.http.asgi import Application, Message, Scope
+from apiserver.http.cycle import SEND_SECONDS
 from apiserver.http.h2_request import UNDECLARED, check_trailers, complete
 from http2 import hpack
 from http2.frames import INTERNAL_ERROR, PROTOCOL_ERROR, StreamFailed
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from apiserver.http.h2 import Connection
 
 _BODILESS = (204, 304)
-SEND_SECONDS = 60.0
-"""For so long an answer waits for room, even one that a request's time limit is not for, as a watch's refusal."""
 _CLOSE = (b"connection", b"close")
 _CONTINUE = hpack.encode([(b":status", b"100")])
 _STATUS = {code: (b":status", b"%d" % code) for code in range(100, 600)}

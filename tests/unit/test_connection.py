@@ -20,6 +20,7 @@ from apiserver.http.connection import (
     NEW_SECONDS,
     Protocol,
 )
+from apiserver.http.cycle import SEND_SECONDS
 from tests.unit.pipe import Pipe
 from tests.unit.virtual_time import be_busy, virtually
 
@@ -508,6 +509,19 @@ async def test_no_request_behind_others(no_request: str, before: int) -> None:
     answers = b"".join(pipe.written).split(b"HTTP/1.1 ")[1:]
     assert [each[:3] for each in answers] == [*[b"200"] * before, *([code] if code else [])]
     assert (begun, pipe.closed) == (["GET"] * before, True)
+    protocol.connection_lost(None)
+
+
+@virtually
+async def test_client_that_reads_nothing() -> None:
+    """Who takes nothing of an answer, and asks for more, loses the connection, though no time limit is for that."""
+
+    protocol, pipe = await connected(say_ok)
+    pipe.on_write = protocol.pause_writing
+    protocol.data_received(GET * 2)
+    await asyncio.sleep(SEND_SECONDS)
+    await asyncio.sleep(1)
+    assert (len(pipe.written), pipe.aborted, len(protocol.tasks)) == (1, True, 0)
     protocol.connection_lost(None)
 
 
