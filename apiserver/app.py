@@ -45,6 +45,9 @@ from storage.interface import Storage, Unavailable
 from storage.sqlite import MEMORY, SQLiteStorage
 
 _DRAIN_SECONDS = 5
+_KEEPALIVE = {"TCP_KEEPIDLE": 180, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 9}
+"""As kube-apiserver's, where the system has them: after so many seconds of silence a client is asked whether it is
+there, so often, and so many times."""
 
 
 async def serve(settings: Settings) -> None:
@@ -74,7 +77,7 @@ async def serve(settings: Settings) -> None:
                 for task in _controllers(settings, environment, stores, Instruments(metrics.registry))
             ]
             later = [partial(_after, server.listening, task) for task in controllers]
-            await _beside([*work, *later], server, _listen(settings))
+            await _beside([*work, *later], server, listen(settings))
 
 
 def _on_signals(end: Callable[[int], None]) -> None:
@@ -251,15 +254,21 @@ async def _lead(runs: Sequence[Task], leads: Gauge) -> None:
         leads.set(0)
 
 
-def _listen(settings: Settings) -> socket.socket:
-    """Raises SettingsError when the port cannot be had."""
+def listen(settings: Settings) -> socket.socket:
+    """Its connections look for clients that vanish without a word, as a watch's may. Raises SettingsError when the port
+    cannot be had."""
     host, port = settings.bind_address, settings.secure_port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=2048, dualstack_ipv6=host == "::")
+        listener = socket.create_server((host, port), family=family, backlog=2048, dualstack_ipv6=host == "::")
     except OSError as error:
         problem = f"cannot listen on {host} port {port} ({os.strerror(error.errno or 0)})"
         raise SettingsError(f"{problem}: name another --secure-port or --bind-address") from error
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE.items():
+        if hasattr(socket, name):
+            listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return listener
 
 
 class _Server(uvicorn.Server):

@@ -9,9 +9,11 @@ import pytest
 from uvicorn import Config
 from uvicorn.server import ServerState
 
+from apiserver.app import listen
 from apiserver.http import connection
 from apiserver.http.asgi import Receive, Scope, Send
 from apiserver.http.drain import cut_stalled
+from apiserver.settings import Settings
 from http2 import frames
 from tests.hyper import Hyper, request
 from tests.unit import virtual_time
@@ -65,6 +67,17 @@ def test_what_a_client_takes() -> None:
     """A client that does not read takes nothing in the end, however much waits for it, and something once it reads. The
     first look decides nothing; one at a connection that was lost is harmless."""
     virtual_time.run(client_that_reads_late())
+
+
+def test_clients_that_vanish() -> None:
+    """A connection of the server's asks a client that is silent whether it is still there: a watch may be silent for
+    long."""
+    settings = Settings.load(["--standalone"]).model_copy(update={"secure_port": 0})
+    with closing(listen(settings)) as listener, closing(socket.create_connection(listener.getsockname())):
+        connection, _ = listener.accept()
+        with closing(connection):
+            assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 180
 
 
 SIZE = 4 * frames.DEFAULT_WINDOW
