@@ -184,6 +184,8 @@ class WatchEndpoint:
                 try:
                     async for batch in batches:
                         await watcher.write(batch)
+                        # What exists already does not wait for anything: let others run, and the end be noticed.
+                        await asyncio.sleep(0)
                 finally:
                     for companion in companions:
                         companion.cancel()

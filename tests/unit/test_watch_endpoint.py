@@ -40,9 +40,10 @@ def exchange_of(scope: Scope, receive: Receive, send: Send) -> Exchange:
     return Exchange(scope, receive, send)
 
 
-def watched(store: Store) -> tuple[Protocol, Pipe]:
-    """A connection whose requests are watches."""
-    endpoint = WatchEndpoint(Drain(), 60.0, lambda _: Counter())
+def watched(store: Store, sent: Counter | None = None) -> tuple[Protocol, Pipe]:
+    """A connection whose requests are watches. `sent` counts their events."""
+    counter = sent or Counter()
+    endpoint = WatchEndpoint(Drain(), 60.0, lambda _: counter)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await endpoint(store, exchange_of(scope, receive, send))
@@ -100,6 +101,24 @@ async def test_what_was_missed_waits_for_a_slow_client(store: Store) -> None:
         await store.create(widget(f"w{number:03}"))
     path = b"%b&resourceVersion=%b" % (PATH, first.meta["resourceVersion"].encode())
     assert max(await parts_until(store, path, 600)) <= MAX_ITEMS
+
+
+async def test_client_goes_while_its_initial_state_is_made(store: Store) -> None:
+    """What exists is not made into events, or Tables, for a client that has gone meanwhile."""
+    for number in range(4 * MAX_ITEMS):
+        await store.create(widget(f"w{number:03}"))
+    sent = Counter()
+    protocol, pipe = watched(store, sent)
+
+    def go() -> None:
+        if b"ADDED" in pipe.written[-1]:
+            protocol.eof_received()
+
+    pipe.on_write = go
+    protocol.data_received(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % PATH)
+    await asyncio.gather(*protocol.tasks)
+    assert 0 < sent.value < 3 * MAX_ITEMS
+    protocol.connection_lost(None)
 
 
 async def test_bookmarks_promise_nothing(store: Store) -> None:
