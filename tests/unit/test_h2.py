@@ -13,6 +13,7 @@ from apiserver.http.asgi import Receive, Scope, Send
 from apiserver.http.connection import HEADER_SECONDS, IDLE_SECONDS, MAX_HEADER_LIST
 from http2 import connection, frames, hpack
 from tests.hyper import Header, Hyper, request
+from tests.unit.virtual_time import virtually
 from tests.unit.wire import Wire, body, say_ok, start
 
 STREAMS_AT_ONCE = 20
@@ -618,6 +619,7 @@ FLOODS = {
 
 
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS.keys())
+@virtually
 async def test_floods(flood: bytes) -> None:
     """Who sends what costs and carries nothing is cut off."""
     wire = Wire(echo)

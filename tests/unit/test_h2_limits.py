@@ -17,6 +17,7 @@ from http2 import connection, frames, hpack
 from http2.hpack import Decoder, HpackError
 from http2.reader import Reader
 from tests.hyper import Hyper, request
+from tests.unit.virtual_time import virtually
 from tests.unit.wire import Wire, body, say_ok, start
 
 GET = hpack.encode(request("GET", "/"))
@@ -273,6 +274,7 @@ def test_large_fields_of_the_table() -> None:
     hpack.encode([(b":method", b"GET")]),
     hpack.encode([*request("GET", "/"), (b"content-length", b"1")]),
 ])  # fmt: skip
+@virtually
 async def test_streams_that_the_server_resets(ask: bytes) -> None:
     """Who makes the server reset stream after stream is cut off (CVE-2025-8671)."""
     wire = await begun()
@@ -284,6 +286,7 @@ async def test_streams_that_the_server_resets(ask: bytes) -> None:
     await wire.close()
 
 
+@virtually
 async def test_streams_that_are_refused() -> None:
     """The same for streams beyond the limit."""
     holding = asyncio.Event()

@@ -18,6 +18,7 @@ from storage.cacher import Cacher
 from storage.interface import Storage
 from storage.runs import MAX_ITEMS
 from storage.sqlite import SQLiteStorage
+from tests.contract.batches import in_batches
 from tests.unit.store.widgets import WIDGET, fill, names, widget
 
 
@@ -58,7 +59,7 @@ async def test_pages(store: Store) -> None:
 async def test_others_have_their_turn(cacher: Cacher, limit: int) -> None:
     """However many objects a selector looks at, and finds, a few are looked at, and encoded, before others run."""
     store = Store(WIDGET, cacher)
-    await asyncio.gather(*(store.create(widget(f"w{number:03}")) for number in range(800)))
+    await in_batches(store.create(widget(f"w{number:03}")) for number in range(800))
     looks, turns = 0, [0]
 
     def matches(_: Item) -> bool:
@@ -201,7 +202,7 @@ async def test_selected_page_without_match(store: Store) -> None:
 
 async def test_selection_over_many_objects(store: Store) -> None:
     """A page is put together from more than one read, all of the first read's revision."""
-    await asyncio.gather(*(store.create(widget(f"w{n:04}", labels={"m": str(n % 400)})) for n in range(1001)))
+    await in_batches(store.create(widget(f"w{n:04}", labels={"m": str(n % 400)})) for n in range(1001))
     found = await store.list("ns", ListOptions(parse_labels("m=7"), limit=2))
     rest = await store.list("ns", ListOptions(parse_labels("m=7"), limit=2, continue_=found.continue_))
 
@@ -220,7 +221,7 @@ async def test_selection_lets_others_run(cacher: Cacher) -> None:
             turns += 1
             await asyncio.sleep(0)
 
-    await asyncio.gather(*(store.create(widget(f"w{n:04}")) for n in range(1001)))
+    await in_batches(store.create(widget(f"w{n:04}")) for n in range(1001))
     await store.list("ns", ListOptions(limit=1))
     others = asyncio.create_task(count_turns())
     found = await store.list("ns", ListOptions(parse_labels("!m"), resource_version="0"))
