@@ -21,6 +21,9 @@ from tests.controlplane.secure_etcd import SecureEtcd
 
 ROOT = Path(__file__).resolve().parents[2]
 LEASE = ("--leader-elect-lease-duration=4s", "--leader-elect-renew-deadline=3s", "--leader-elect-retry-period=500ms")
+DEFAULTS = ("--leader-elect-lease-duration=12s", "--leader-elect-renew-deadline=8s", "--leader-elect-retry-period=2s")
+"""The server's own times of the election, where requests or Events are counted: a leader that is slow for some seconds
+must not be deposed there."""
 
 
 def command(*flags: str) -> list[str]:

@@ -17,7 +17,7 @@ from tests.controlplane import binaries as controlplane_binaries
 from tests.controlplane.cluster import TOKENS, ControlPlane
 from tests.controlplane.kubectl import Kubectl
 from tests.controlplane.secure_etcd import SecureEtcd
-from tests.controlplane.server import APIServerProcess, Server, Standalone
+from tests.controlplane.server import DEFAULTS, APIServerProcess, Server, Standalone
 from tests.e2e.websites import COLLECTION
 
 _numbers = itertools.count(1)
@@ -59,7 +59,7 @@ def registered(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFac
     """The server, Available in the cluster."""
     with SecureEtcd(tmp_path_factory.mktemp("etcd")) as etcd:
         directory = tmp_path_factory.mktemp("server")
-        server = APIServerProcess("registered", directory, control_plane, etcd, "--leader-elect")
+        server = APIServerProcess("registered", directory, control_plane, etcd, "--leader-elect", *DEFAULTS)
         with server:
             server.register()
             server.wait_available()

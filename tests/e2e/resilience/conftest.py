@@ -17,9 +17,6 @@ from tests.controlplane.server import APIServerProcess, manifests, service_accou
 from tests.e2e.conftest import new_namespace
 
 LEASE = "apiserver-controllers"
-DEFAULTS = ("--leader-elect-lease-duration=12s", "--leader-elect-renew-deadline=8s", "--leader-elect-retry-period=2s")
-"""Times of the election. Other tests take shorter ones, but not those that count requests: a leader that is slow for
-some seconds must not be deposed there."""
 
 
 @dataclass(frozen=True)

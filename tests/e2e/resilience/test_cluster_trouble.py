@@ -14,8 +14,9 @@ from tests.controlplane.kubectl import Kubectl
 from tests.controlplane.process import SOON, eventually
 from tests.controlplane.proxy import Fault, Seen, error_event
 from tests.controlplane.secure_etcd import SecureEtcd
+from tests.controlplane.server import DEFAULTS
 from tests.e2e.conftest import new_namespace
-from tests.e2e.resilience.conftest import DEFAULTS, Replica, led, replicas
+from tests.e2e.resilience.conftest import Replica, led, replicas
 from tests.e2e.watching import Watch
 from tests.e2e.websites import website
 

@@ -11,7 +11,8 @@ import pytest
 
 from tests.controlplane.kubectl import Kubectl
 from tests.controlplane.process import SOON, eventually, in_time
-from tests.e2e.resilience.conftest import DEFAULTS, LEASE, Replica, StartReplica, holder_after, lease, led
+from tests.controlplane.server import DEFAULTS
+from tests.e2e.resilience.conftest import LEASE, Replica, StartReplica, holder_after, lease, led
 from tests.e2e.websites import website
 
 KILLED_WITHIN, TERMINATED_WITHIN = 15.0, 2.0

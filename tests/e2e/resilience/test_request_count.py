@@ -9,7 +9,8 @@ from tests.controlplane.cluster import ControlPlane
 from tests.controlplane.kubectl import Kubectl
 from tests.controlplane.nodes import Nodes
 from tests.controlplane.process import SOON, eventually
-from tests.e2e.resilience.conftest import DEFAULTS, Replica, StartReplica, registered
+from tests.controlplane.server import DEFAULTS
+from tests.e2e.resilience.conftest import Replica, StartReplica, registered
 from tests.e2e.websites import condition, website
 
 NUMBER = 20

@@ -2,7 +2,8 @@
 
 from tests.controlplane.kubectl import Kubectl, Object
 from tests.controlplane.process import SOON, eventually
-from tests.e2e.resilience.conftest import DEFAULTS, Replica, StartReplica, registered
+from tests.controlplane.server import DEFAULTS
+from tests.e2e.resilience.conftest import Replica, StartReplica, registered
 from tests.e2e.websites import website
 
 
