@@ -20,7 +20,7 @@ READ_ONLY, MUTATING = "readOnly", "mutating"
 TOO_MANY = "Too many requests, please try again later.\n"
 
 _NON_MUTATING_VERBS = frozenset(("get", "list", "watch"))
-_NONE: Mapping[str, Any] = {}
+_NO_EXTENSIONS: Mapping[str, Any] = {}
 _SNIFFED = (b"content-type", b"text/plain; charset=utf-8")
 
 
@@ -87,9 +87,9 @@ class Deadline:
         except BadRequest as error:
             await send_status(send, error, format_of(scope))
             return
-        # Nobody but its client needs what only reads. Written out, since each request pays for it.
+        # Nobody but its client needs what only reads. No function of its own, since each request would pay for it.
         reads = info.verb in _NON_MUTATING_VERBS
-        reader: Connection | None = scope.get("extensions", _NONE).get("connection") if reads else None
+        reader: Connection | None = scope.get("extensions", _NO_EXTENSIONS).get("connection") if reads else None
         if reader is not None and reader.is_gone:
             await _end(scope, send)
             return

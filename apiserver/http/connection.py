@@ -33,7 +33,7 @@ HEADER_SECONDS = 32.0
 MAX_UNREAD_BYTES, UNREAD_SECONDS = 256 * 1024, 5.0
 """So much, and so long, of a body answered before its end is taken, so that the connection can be used again."""
 UNREAD_DELAY = 0.1
-"""Seconds until what has come has been read."""
+"""Seconds after which it is looked again for what has come and was not read."""
 NEW_SECONDS = 5.0
 """For so long a server that ends waits for the first request of a connection."""
 IDLE_SECONDS = 120
@@ -160,11 +160,15 @@ class Protocol(HttpToolsProtocol):
                 return
         super().data_received(data)
         if self._head_bytes is not None:
-            if self._head_timer is None:
-                self._head_timer = self.loop.call_later(HEADER_SECONDS, self._end_by, self.transport.close)
+            self._await_head()
         elif self._is_idle() and not self.transport.is_closing():
             # Bytes that begin no request do not keep a connection.
             self._rest()
+
+    def _await_head(self) -> None:
+        """Its rest; not while we do not read."""
+        if self._head_bytes is not None and self._head_timer is None and not self.pipeline:
+            self._head_timer = self.loop.call_later(HEADER_SECONDS, self._end_by, self.transport.close)
 
     def _is_idle(self) -> bool:
         return not self.pipeline and self.cycle is not None and self.cycle.response_complete
@@ -172,13 +176,19 @@ class Protocol(HttpToolsProtocol):
     def _end_by(self, farewell: Callable[[], None]) -> None:
         """For what is being received, which is no request: in its turn, after the answers to those before it."""
         self._cancel_head_timer()
-        if self._head_bytes is None and not self._ended and self.pipeline:
-            # It is the body of the last one, of which nobody knows yet.
+        is_body = self._head_bytes is None and not self._ended
+        if is_body and self.pipeline:
+            # Of the last one, of which nobody knows yet.
             self.pipeline.popleft()
-        elif (self._head_bytes is None and not self._ended) or self.cycle is None or self.cycle.response_complete:
+        elif is_body and not self.cycle.response_started:
             farewell()
             return
+        elif is_body:
+            # Its answer is under way, or has left.
+            farewell = self.transport.close
         self._head_bytes, self._farewell = None, farewell
+        if self.cycle is None or self.cycle.response_complete:
+            farewell()
 
     def _refuse_head(self) -> None:
         if not self.transport.is_closing():
@@ -207,6 +217,7 @@ class Protocol(HttpToolsProtocol):
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
             self.flow.resume_reading()
+            self._await_head()
             return
         if self._farewell is not None:
             self._farewell()

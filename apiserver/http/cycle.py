@@ -25,9 +25,10 @@ class Cycle(RequestResponseCycle):
     """uvicorn's, with less work for an answer. Its head leaves with the beginning of its body: one TLS record, one call
     of the system. It is an `asgi.Connection`.
 
-    `_head`: of an answer that has begun, until it is written."""
+    `_head`: of an answer that has begun, until it is written. `_is_taken`: the end of the request's body is."""
 
     _head = b""
+    _is_taken = False
     on_gone: Callable[[], None] | None = None
 
     @property
@@ -38,8 +39,17 @@ class Cycle(RequestResponseCycle):
         """The client has gone."""
         self.disconnected = True
         self.message_event.set()
-        if self.on_gone is not None:
-            self.on_gone()
+        on_gone, self.on_gone = self.on_gone, None
+        if on_gone is not None and not self.response_complete:
+            on_gone()
+
+    async def receive(self) -> Message:  # type: ignore[override]
+        message: Message = await super().receive()  # type: ignore[assignment]
+        if message["type"] == "http.disconnect" and not (self.more_body or self._is_taken or self.response_complete):
+            # The client has gone, but what it asked for has come whole: a write goes on.
+            message = {"type": "http.request", "body": bytes(self.body), "more_body": False}
+        self._is_taken = self._is_taken or not message.get("more_body", True)
+        return message
 
     async def send(self, message: Message) -> None:  # type: ignore[override]
         if self.flow.write_paused and not self.disconnected:
@@ -56,7 +66,7 @@ class Cycle(RequestResponseCycle):
             self._write(message.get("body", b""), message.get("more_body", False))
 
     async def _wait_for_room(self) -> None:
-        """A client that takes nothing for too long loses the connection."""
+        """A client that makes none for too long loses the connection."""
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await self.flow.drain()

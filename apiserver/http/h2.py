@@ -97,6 +97,7 @@ class Connection(connection.Connection):
 
     def _run(self, exchange: Exchange, scope: Scope) -> None:
         self._running += 1
+        exchange.runs = True
         task = self.loop.create_task(exchange.run(self._app, scope))
         self._state.tasks.add(task)
         task.add_done_callback(self._ended)

@@ -29,10 +29,10 @@ logger = logging.getLogger("uvicorn.error")
 class Exchange(Stream):
     """It is an `asgi.Connection`.
 
-    `started`, `complete`: whether the answer is. `_head`: of an answer that has begun, until it is written;
-    `_has_body`: it may have one. `_body`: what has come of the request's and was not taken yet; `_news`: something has
-    come, or its end. `_left`: what has not, of the declared length. `_is_known`: the request's headers have come.
-    `_is_last`: the connection ends after this answer."""
+    `runs`: an application has it. `started`, `complete`: whether the answer is. `_head`: of an answer that has begun,
+    until it is written; `_has_body`: it may have one. `_body`: what has come of the request's and was not taken yet;
+    `_news`: something has come, or its end. `_left`: what has not, of the declared length. `_is_known`: the request's
+    headers have come. `_is_last`: the connection ends after this answer."""
 
     __slots__ = (
         "_body",
@@ -46,6 +46,7 @@ class Exchange(Stream):
         "_receiver",
         "complete",
         "on_gone",
+        "runs",
         "started",
     )
     connection: "Connection"
@@ -55,7 +56,8 @@ class Exchange(Stream):
         self._body = bytearray()
         self._head = b""
         self._has_body = self._news = True
-        self._is_known = self._is_last = self._expects_continue = self.started = self.complete = False
+        self._is_known = self._is_last = self._expects_continue = False
+        self.runs = self.started = self.complete = False
         self._left = UNDECLARED
         self._receiver: asyncio.Future[None] | None = None
         self.on_gone: Callable[[], None] | None = None
@@ -103,7 +105,8 @@ class Exchange(Stream):
             raise StreamFailed(PROTOCOL_ERROR, "a body of another length than was declared")
 
     def closed(self, error: StreamClosed | None) -> None:
-        self._body.clear()
+        if not (self.runs and self.received_end):
+            self._body.clear()
         self._wake()
         if error is not None and self.on_gone is not None:
             self.on_gone()
@@ -158,8 +161,9 @@ class Exchange(Stream):
         while not self._news and not self.complete and self._is_open:
             self._receiver = asyncio.get_running_loop().create_future()
             await self._receiver
-        if self.complete or not self._is_open:
+        if self.complete or not (self._is_open or (self._news and self.received_end)):
             return {"type": "http.disconnect"}
+        # If the client has gone, but what it asked for has come whole, a write goes on.
         self._news = False
         body = bytes(self._body)
         self._body.clear()
@@ -180,7 +184,7 @@ class Exchange(Stream):
             await self._wait_for_room()
 
     async def _wait_for_room(self) -> None:
-        """A client that takes nothing for too long loses the stream."""
+        """A client that makes none for too long loses the stream."""
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await self.drain()

@@ -25,7 +25,7 @@ _is_label = re.compile("[a-z]([-a-z0-9]{0,61}[a-z0-9])?").fullmatch
 
 
 class KindError(ValueError):
-    """A kind that cannot be served, or that a controller misses, in one sentence for its author."""
+    """A kind that cannot be served, or that is not there and a controller needs it; one sentence for its author."""
 
 
 def check(kinds: Sequence[Kind]) -> None:

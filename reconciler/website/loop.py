@@ -126,9 +126,9 @@ def _child_key(key: str) -> str:
     return f"{namespace}/{child_name(name)}"
 
 
-def _website_key(child: Object) -> str:
-    """Whose child it is; of one that is nobody's, whose it would be."""
-    return owner_key(child, KIND) or key_of(child).removesuffix(child_name(""))
+def _website_key(child: Object) -> str | None:
+    """Whose child it is; of one that nobody controls, whose it would be."""
+    return owner_key(child, KIND) if controller_of(child) else key_of(child).removesuffix(child_name(""))
 
 
 async def _begin(key: str, website: Object, world: World) -> float:

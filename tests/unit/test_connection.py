@@ -546,6 +546,58 @@ async def test_head_that_takes_too_long_behind_another() -> None:
     protocol.connection_lost(None)
 
 
+@virtually
+async def test_head_whose_rest_we_do_not_read() -> None:
+    """While requests wait nothing more is read, and the next one's time has not begun."""
+    ready = asyncio.Event()
+
+    async def answer(_: Scope, send: Send) -> None:
+        await ready.wait()
+        await send(START)
+        await send(body(b"ok"))
+
+    protocol, pipe = await connected(answer)
+    protocol.data_received(GET * 2 + GET[:-10])
+    assert not pipe.reading
+    await asyncio.sleep(2 * HEADER_SECONDS)
+    ready.set()
+    while protocol.tasks:
+        await asyncio.gather(*protocol.tasks)
+    assert pipe.reading
+    protocol.data_received(GET[-10:] + GET[:-10])
+    await asyncio.gather(*protocol.tasks)
+    assert (len(pipe.written), pipe.closed) == (3, False)
+    await asyncio.sleep(HEADER_SECONDS)
+    await asyncio.sleep(1)
+    assert pipe.closed
+    protocol.connection_lost(None)
+
+
+@pytest.mark.parametrize("more", [True, False])
+async def test_body_that_is_none_while_it_is_answered(more: bool) -> None:
+    """An answer is written to its end, and nothing follows it that would pass for another's."""
+    begun, ready = asyncio.Event(), asyncio.Event()
+
+    async def answer(_: Scope, send: Send) -> None:
+        await send(CHUNKED)
+        await send(body(b"part", more))
+        begun.set()
+        if more:
+            await ready.wait()
+            await send(body(b"rest"))
+
+    protocol, pipe = await connected(answer)
+    protocol.data_received(POST)
+    await begun.wait()
+    protocol.data_received(b"hello\r\n")
+    assert pipe.closed != more
+    ready.set()
+    await asyncio.gather(*protocol.tasks)
+    written = b"".join(pipe.written)
+    assert (written.count(b"HTTP/1.1 "), written.endswith(b"0\r\n\r\n"), pipe.closed) == (1, True, True)
+    protocol.connection_lost(None)
+
+
 async def test_body_that_is_none() -> None:
     """A request whose body cannot be read is told so at once: its end will not come."""
 

@@ -13,10 +13,12 @@ from apiserver.filters.accesslog import Record
 from apiserver.filters.limits import Deadline
 from apiserver.filters.observe import Observe
 from apiserver.http.asgi import Application, Receive, Scope, Send
+from apiserver.http.body import read_body
 from apiserver.http.connection import Protocol
 from apiserver.http.drain import Drain
 from apiserver.http.metrics import Metrics
 from apiserver.http.respond import send_text
+from apiserver.machinery.errors import BadRequest
 from apiserver.machinery.pieces import Body, Piece
 from http2 import frames
 from tests.hyper import request
@@ -47,13 +49,26 @@ class Client:
         self._protocol.connection_made(self._pipe)
         self._stream = 0
 
-    def ask(self, method: str, target: str, accept: str = "*/*") -> None:
-        if self._way in ("lost", "farewell"):
-            head = f"{method} {target} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nAccept-Encoding: gzip\r\n\r\n"
-            self._protocol.data_received(head.encode())
-            return
+    def ask(self, method: str, target: str, accept: str = "*/*", length: int = 0) -> None:
+        """`length`: of the body, which is still to come."""
         headers = [(b"accept", accept.encode()), (b"accept-encoding", b"gzip")]
-        self._stream = self._wire.client.ask(request(method, target, *headers))
+        if length:
+            headers.append((b"content-length", b"%d" % length))
+        if self._way in ("lost", "farewell"):
+            lines = [b"%b: %b\r\n" % header for header in ((b"host", b"x"), *headers)]
+            self._protocol.data_received(
+                b"%b %b HTTP/1.1\r\n%b\r\n" % (method.encode(), target.encode(), b"".join(lines))
+            )
+            return
+        self._stream = self._wire.client.ask(request(method, target, *headers), end=not length)
+        self._wire.say(self._wire.client.to_send())
+
+    def send(self, body: bytes, end: bool) -> None:
+        """Of the request's body."""
+        if self._way in ("lost", "farewell"):
+            self._protocol.data_received(body)
+            return
+        self._wire.client.send(self._stream, body, end=end)
         self._wire.say(self._wire.client.to_send())
 
     def go(self) -> None:
@@ -150,3 +165,50 @@ async def test_gone_at_once(way: str, method: str) -> None:
     client.go()
     await client.end()
     assert begun.is_set() == (method == "DELETE")
+
+
+@ways
+@pytest.mark.parametrize("read", ["not yet", "in the middle"])
+async def test_body_that_has_come(way: str, read: str) -> None:
+    """What a write asked for is there to be read if it has come whole, whether somebody waited for it or not."""
+    begun, ready, bodies = asyncio.Event(), asyncio.Event(), []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.set()
+        if read == "not yet":
+            await ready.wait()
+        bodies.append(await read_body(receive, {}))
+        assert (await receive())["type"] == "http.disconnect"
+        await send_text(send, 201, "done")
+
+    client = Client(app, way)
+    client.ask("POST", LIST, length=4)
+    client.send(b"{", end=False)
+    await begun.wait()
+    client.send(b"  }", end=True)
+    client.go()
+    ready.set()
+    await client.end()
+    assert (bodies, [record.code for record in client.log]) == ([b"{  }"], [201])
+
+
+@ways
+async def test_body_that_is_cut(way: str) -> None:
+    """A write whose client goes in the middle of it is none."""
+    begun, refused = asyncio.Event(), []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.set()
+        try:
+            await read_body(receive, {})
+        except BadRequest as error:
+            refused.append(str(error))
+            await send_text(send, 400, "refused")
+
+    client = Client(app, way)
+    client.ask("POST", LIST, length=4)
+    client.send(b"{", end=False)
+    await begun.wait()
+    client.go()
+    await client.end()
+    assert refused == ["unexpected EOF"]
