@@ -117,7 +117,7 @@ class Running:
         self.backend = Backend(self.drain)
         app: Application = Authorize(self.backend, with_exceptions(_not_alice), self.metrics)
         app = InFlight(app, self.metrics, reading=2, writing=1)
-        app = Deadline(Authenticate(app, self.authenticator, self.metrics), longest=30.0)
+        app = Deadline(Authenticate(app, self.authenticator, self.metrics), longest=2 * SOON)
         app = Observe(app, self.metrics, self.drain, lambda record: self._log.put(record.entry()))
         app = _assuming(app, assumed) if assumed else app
         self._socket = socket.create_server(("127.0.0.1", 0))

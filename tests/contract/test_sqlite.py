@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import sys
 import tracemalloc
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -115,14 +116,13 @@ async def test_locked_by_another_program(tmp_path: Path) -> None:
     path = str(tmp_path / "storage.db")
     storage = await SQLiteStorage.open(path)
     created = await storage.put("/a", b"", 0)
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(Unavailable):
-        await storage.put("/b", b"", 0)
-    await storage.check()
-    assert await storage.get("/a") == (KeyValue("/a", b"", created), created)
-    other.close()
-    await storage.put("/b", b"", 0)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable):
+            await storage.put("/b", b"", 0)
+        await storage.check()
+        assert await storage.get("/a") == (KeyValue("/a", b"", created), created)
+    await storage.put("/c", b"", 0)
     await storage.close()
 
 

@@ -131,8 +131,11 @@ class Process:
 
     def queued(self) -> float:
         """Seconds for which its first thread was ready to run, and others had the processors: the second field of
-        Linux's /proc/PID/schedstat."""
-        return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[1]) / 1e9
+        Linux's /proc/PID/schedstat; 0 where there is none."""
+        try:
+            return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[1]) / 1e9
+        except FileNotFoundError:
+            return 0.0
 
     def text(self) -> str:
         """The whole log."""

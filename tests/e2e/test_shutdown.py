@@ -121,7 +121,9 @@ def test_a_client_that_has_no_room_holds_nothing_up(own_server: Server) -> None:
 @pytest.mark.parametrize("number", ENDING)
 def test_ended_while_it_is_imported(number: signal.Signals, tmp_path: Path) -> None:
     """Ctrl-C and SIGTERM end a server that has not got further than its imports without a word, with a shell's code."""
-    (tmp_path / "uvloop.py").write_text("import signal\nprint('importing', flush=True)\nsignal.pause()\n")
+    # Not signal.pause: a signal just before it would be noticed after it.
+    code = "import time\nprint('importing', flush=True)\nwhile True:\n    time.sleep(0.05)\n"
+    (tmp_path / "uvloop.py").write_text(code)
     with _launched(tmp_path, "--help", PYTHONPATH=str(tmp_path)) as process:
         eventually(lambda: process.text() == "importing\n", SOON, "it is being imported")
         process.signal(number)

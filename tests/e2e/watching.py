@@ -40,7 +40,8 @@ class Watch(AbstractContextManager["Watch"]):
         comes there read by the thread."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
+        self._thread.join(SOON)
+        assert not self._thread.is_alive(), "the watch goes on"
         self._client.close()
 
     def wait_for(self, kind: str, name: str, within: float) -> Object:

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from storage.calls import CallFailed, Method, Status
 from storage.channels import Channels, TLSFiles
 from tests.controlplane.process import free_port
 from tests.unit.peer import HEADERS, Peer, connected, data, headers, serving
+from tests.unit.virtual_time import virtually
 
 PATIENCE = 30.0
 ECHO = Method("/test.Test/Echo", bytes, PATIENCE)
@@ -57,6 +59,23 @@ async def test_a_lost_connection_is_made_again() -> None:
             await channels.call(ECHO, b"1")
         assert await channels.call(ECHO, b"2") == b"2"
     assert (caught.value.status, asked) == (Status.UNAVAILABLE, [b"1", b"2"])
+
+
+@virtually
+async def test_who_is_away_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Less and less often, but each second: who is back is found soon."""
+    loop, tries = asyncio.get_running_loop(), list[float]()
+
+    async def refuse(*_: object, **__: object) -> None:
+        tries.append(loop.time())
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(loop, "create_connection", refuse)
+    async with connected("http://127.0.0.1:1"):
+        await asyncio.sleep(10)
+    pauses = [after - before for before, after in pairwise(tries)]
+    assert pauses == pytest.approx([0, 0.1, 0.2, 0.4, 0.8, *[1.0] * (len(pauses) - 5)])
+    assert len(pauses) >= 12
 
 
 async def test_what_is_refused_is_asked_once_more() -> None:

@@ -23,6 +23,7 @@ from apiserver.machinery.pieces import Body, Piece
 from http2 import frames
 from tests.hyper import request
 from tests.unit.pipe import Pipe
+from tests.unit.virtual_time import virtually
 from tests.unit.wire import Wire
 
 LIST = "/apis/example.com/v1/widgets"
@@ -129,8 +130,9 @@ def waiting(event: asyncio.Event, begun: asyncio.Event) -> Application:
 
 
 @ways
+@virtually
 async def test_read(way: str) -> None:
-    """What only reads ends as one that took too long, as kube-apiserver has it, whatever it waits for."""
+    """What only reads ends at once, as one that took too long, as kube-apiserver has it, whatever it waits for."""
     begun = asyncio.Event()
     client = Client(waiting(asyncio.Event(), begun), way)
     client.ask("GET", LIST)
@@ -138,6 +140,7 @@ async def test_read(way: str) -> None:
     client.go()
     await client.end()
     assert [record.code for record in client.log] == [504]
+    assert asyncio.get_running_loop().time() == 0
 
 
 @ways

@@ -52,6 +52,11 @@ def _has_children(kubectl: Kubectl, name: str) -> bool:
     return kubectl.run("get", f"deployment/{name}-website", f"service/{name}-website").code == 0
 
 
+def _told_of(kubectl: Kubectl) -> set[str]:
+    events = kubectl.get("events.events.k8s.io", "--field-selector=reportingController=website-controller")
+    return {event["regarding"]["name"] for event in events["items"]}
+
+
 def test_one_reconciles_and_both_serve(start_replica: StartReplica, kubectl: Kubectl) -> None:
     """What either replica is told is read from both; only the leader writes to the cluster."""
     leader, other = _two(start_replica, kubectl)
@@ -62,7 +67,7 @@ def test_one_reconciles_and_both_serve(start_replica: StartReplica, kubectl: Kub
                 assert client.get(f"{reader.collection}/site-{number}").status_code == 200
         eventually(lambda n=number: _has_children(kubectl, f"site-{n}"), SOON, "both children")  # type: ignore[misc]
     # Events are the last that is written of them.
-    eventually(lambda: len(leader.writes("events")) >= 2, SOON, "both are told of")
+    eventually(lambda: _told_of(kubectl) == {"site-0", "site-1"}, SOON, "both are told of")
     assert len(leader.writes("deployments")) == len(leader.writes("services")) == 2
     assert other.writes() == []
 
