@@ -357,6 +357,14 @@ async def say_ok(_: Scope, send: Send) -> None:
     await send(body(b"ok"))
 
 
+def ok_when(ready: asyncio.Event) -> Answer:
+    async def answer(scope: Scope, send: Send) -> None:
+        await ready.wait()
+        await say_ok(scope, send)
+
+    return answer
+
+
 async def over_sockets() -> tuple[Protocol, socket.socket]:
     """A connection whose client has been answered once, and now says nothing."""
 
@@ -493,9 +501,7 @@ async def test_no_request_behind_others(no_request: str, before: int) -> None:
 
     async def answer(scope: Scope, send: Send) -> None:
         begun.append(scope["method"])
-        await ready.wait()
-        await send(START)
-        await send(body(b"ok"))
+        await ok_when(ready)(scope, send)
 
     protocol, pipe = await connected(answer)
     protocol.data_received(GET * before)
@@ -529,13 +535,7 @@ async def test_client_that_reads_nothing() -> None:
 async def test_head_that_takes_too_long_behind_another() -> None:
     """Who has half of a next request on its way is answered all the same."""
     ready = asyncio.Event()
-
-    async def answer(_: Scope, send: Send) -> None:
-        await ready.wait()
-        await send(START)
-        await send(body(b"ok"))
-
-    protocol, pipe = await connected(answer)
+    protocol, pipe = await connected(ok_when(ready))
     protocol.data_received(GET + b"GET / HTTP/1.1\r\n")
     await asyncio.sleep(HEADER_SECONDS)
     await asyncio.sleep(1)
@@ -550,13 +550,7 @@ async def test_head_that_takes_too_long_behind_another() -> None:
 async def test_head_whose_rest_we_do_not_read() -> None:
     """While requests wait nothing more is read, and the next one's time has not begun."""
     ready = asyncio.Event()
-
-    async def answer(_: Scope, send: Send) -> None:
-        await ready.wait()
-        await send(START)
-        await send(body(b"ok"))
-
-    protocol, pipe = await connected(answer)
+    protocol, pipe = await connected(ok_when(ready))
     protocol.data_received(GET * 2 + GET[:-10])
     assert not pipe.reading
     await asyncio.sleep(2 * HEADER_SECONDS)
