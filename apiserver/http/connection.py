@@ -127,8 +127,8 @@ class Protocol(HttpToolsProtocol):
             self._running.leave()
             # Those that waited for it have us.
             self.pipeline.clear()
-            self._farewell = None
             self.cycle = self._running
+        self._farewell = None
 
     def eof_received(self) -> None:
         """TLS's farewell: what is written from now on is dropped, and each time the log would be told so."""
@@ -166,7 +166,7 @@ class Protocol(HttpToolsProtocol):
             self._rest()
 
     def _await_head(self) -> None:
-        """Its rest; not while we do not read."""
+        """Its rest; not while others wait, and so we do not read."""
         if self._head_bytes is not None and self._head_timer is None and not self.pipeline:
             self._head_timer = self.loop.call_later(HEADER_SECONDS, self._end_by, self.transport.close)
 
@@ -224,7 +224,7 @@ class Protocol(HttpToolsProtocol):
             return
         self.flow.resume_reading()
         self._rest()
-        if not self._ended:
+        if not self._ended and self._head_bytes is None:
             self.loop.call_later(UNREAD_SECONDS, self._close_unread, self._messages)
 
     def _rest(self) -> None:
@@ -282,10 +282,10 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def on_headers_complete(self) -> None:
+        before, cycle = self.cycle, self._begin_cycle()
         self._head_bytes = None
         if self._head_timer is not None:
             self._cancel_head_timer()
-        before, cycle = self.cycle, self._begin_cycle()
         self.cycle = cycle
         fault = _host_fault(self.headers, self.scope["http_version"])
         app: Any = partial(_refuse, fault) if fault else self.app

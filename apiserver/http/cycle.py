@@ -48,6 +48,7 @@ class Cycle(RequestResponseCycle):
         if message["type"] == "http.disconnect" and not (self.more_body or self._is_taken or self.response_complete):
             # The client has gone, but what it asked for has come whole: a write goes on.
             message = {"type": "http.request", "body": bytes(self.body), "more_body": False}
+            self.body = bytearray()
         self._is_taken = self._is_taken or not message.get("more_body", True)
         return message
 

@@ -32,7 +32,7 @@ class Exchange(Stream):
     `runs`: an application has it. `started`, `complete`: whether the answer is. `_head`: of an answer that has begun,
     until it is written; `_has_body`: it may have one. `_body`: what has come of the request's and was not taken yet;
     `_news`: something has come, or its end. `_left`: what has not, of the declared length. `_is_known`: the request's
-    headers have come. `_is_last`: the connection ends after this answer."""
+    headers have come; `_is_whole`: all of it. `_is_last`: the connection ends after this answer."""
 
     __slots__ = (
         "_body",
@@ -41,6 +41,7 @@ class Exchange(Stream):
         "_head",
         "_is_known",
         "_is_last",
+        "_is_whole",
         "_left",
         "_news",
         "_receiver",
@@ -56,7 +57,7 @@ class Exchange(Stream):
         self._body = bytearray()
         self._head = b""
         self._has_body = self._news = True
-        self._is_known = self._is_last = self._expects_continue = False
+        self._is_known = self._is_last = self._is_whole = self._expects_continue = False
         self.runs = self.started = self.complete = False
         self._left = UNDECLARED
         self._receiver: asyncio.Future[None] | None = None
@@ -78,7 +79,7 @@ class Exchange(Stream):
         self._expects_continue = expects and not end
         if self._left != UNDECLARED:
             self._check_length(0, end)
-        self._news = end
+        self._news = self._is_whole = end
         self.connection.begin(self, scope)
 
     def headers_too_large(self, end: bool) -> None:
@@ -95,7 +96,7 @@ class Exchange(Stream):
             self._check_length(len(data), end)
         if data and not self.complete:
             self._body += data
-        self._news = True
+        self._news, self._is_whole = True, end
         self._wake()
 
     def _check_length(self, size: int, end: bool) -> None:
@@ -105,7 +106,7 @@ class Exchange(Stream):
             raise StreamFailed(PROTOCOL_ERROR, "a body of another length than was declared")
 
     def closed(self, error: StreamClosed | None) -> None:
-        if not (self.runs and self.received_end):
+        if not (self.runs and self._is_whole):
             self._body.clear()
         self._wake()
         if error is not None and self.on_gone is not None:
@@ -161,7 +162,7 @@ class Exchange(Stream):
         while not self._news and not self.complete and self._is_open:
             self._receiver = asyncio.get_running_loop().create_future()
             await self._receiver
-        if self.complete or not (self._is_open or (self._news and self.received_end)):
+        if self.complete or not (self._is_open or (self._news and self._is_whole)):
             return {"type": "http.disconnect"}
         # If the client has gone, but what it asked for has come whole, a write goes on.
         self._news = False

@@ -12,12 +12,14 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from apiserver.http.asgi import Receive, Scope, Send
+from apiserver.http.body import read_body
 from apiserver.http.connection import (
     HEADER_SECONDS,
     IDLE_SECONDS,
     MAX_FRAMING_BYTES,
     MAX_HEADER_BYTES,
     NEW_SECONDS,
+    UNREAD_SECONDS,
     Protocol,
 )
 from apiserver.http.cycle import SEND_SECONDS
@@ -486,6 +488,8 @@ POST = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 NO_REQUESTS = {
     "no HTTP": ([b"hello\r\n\r\n"], b"400"),
     "no HTTP in a head": ([b"GET / HTTP/1.1\r\nHost x\r\n\r\n"], b"400"),
+    "no path": ([b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n"], b"400"),
+    "no URL": ([b"GET http://[/ HTTP/1.1\r\nHost: x\r\n\r\n"], b"400"),
     "no body": ([POST + b"hello\r\n"], b"400"),
     "a head that is too large": ([b"GET / HTTP/1.1\r\nx: ", bytes(2 * MAX_HEADER_BYTES).replace(b"\0", b"x")], b"431"),
     "framing without end": ([POST + b"1;x", b"x" * (MAX_FRAMING_BYTES + 1)], b""),
@@ -516,6 +520,33 @@ async def test_no_request_behind_others(no_request: str, before: int) -> None:
     assert [each[:3] for each in answers] == [*[b"200"] * before, *([code] if code else [])]
     assert (begun, pipe.closed) == (["GET"] * before, True)
     protocol.connection_lost(None)
+
+
+@pytest.mark.parametrize(
+    "no_request", [name for name, (parts, _) in NO_REQUESTS.items() if not parts[0].startswith(POST)]
+)
+@pytest.mark.parametrize("before", [b"", GET])
+async def test_no_request_and_no_other(no_request: str, before: bytes) -> None:
+    """Where nobody waits for an answer it is refused at once, and nothing of it is left to the garbage collector."""
+    protocol, pipe = await connected(say_ok)
+    if before:
+        protocol.data_received(before)
+        await asyncio.gather(*protocol.tasks)
+    pipe.written.clear()
+    parts, code = NO_REQUESTS[no_request]
+    gc.disable()
+    try:
+        for part in (*parts, GET):
+            protocol.data_received(part)
+        assert [data.split()[1] for data in pipe.written] == [code]
+        assert pipe.closed
+        assert not protocol.tasks
+        protocol.connection_lost(None)
+        left = weakref.ref(protocol)
+        del protocol
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 @virtually
@@ -558,12 +589,33 @@ async def test_head_whose_rest_we_do_not_read() -> None:
     while protocol.tasks:
         await asyncio.gather(*protocol.tasks)
     assert pipe.reading
-    protocol.data_received(GET[-10:] + GET[:-10])
-    await asyncio.gather(*protocol.tasks)
-    assert (len(pipe.written), pipe.closed) == (3, False)
-    await asyncio.sleep(HEADER_SECONDS)
-    await asyncio.sleep(1)
+    await asyncio.sleep(HEADER_SECONDS - 1)
+    assert (len(pipe.written), pipe.closed) == (2, False)
+    await asyncio.sleep(2)
     assert pipe.closed
+    protocol.connection_lost(None)
+
+
+@virtually
+async def test_request_that_begins_while_another_is_answered() -> None:
+    """Its body may take its time: it is not the rest of the other's."""
+    ready, bodies = asyncio.Event(), list[bytes]()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await ready.wait()
+        bodies.append(await read_body(receive, {}))
+        await say_ok(scope, send)
+
+    pipe, protocol = Pipe(), Protocol(Config(app, log_config=None, proxy_headers=False), ServerState(), {})
+    protocol.connection_made(pipe)
+    protocol.data_received(GET + POST[:-10])
+    ready.set()
+    await asyncio.gather(*protocol.tasks)
+    protocol.data_received(POST[-10:])
+    await asyncio.sleep(2 * UNREAD_SECONDS)
+    protocol.data_received(b"2\r\nab\r\n0\r\n\r\n")
+    await asyncio.gather(*protocol.tasks)
+    assert (bodies, len(pipe.written), pipe.closed) == ([b"", b"ab"], 2, False)
     protocol.connection_lost(None)
 
 

@@ -473,6 +473,34 @@ async def test_body_of_another_length(sent: bytes) -> None:
     await wire.close()
 
 
+ENDS = {
+    "too short": frames.header(0, frames.DATA, frames.END_STREAM, 1),
+    "too long": frames.header(3, frames.DATA, frames.END_STREAM, 1) + b"345",
+    "malformed trailers": frames.headers(1, hpack.encode([(b":path", b"/other")]), end=True),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_body_whose_end_is_none(end: str) -> None:
+    """Nor does it when it reads only after the reset."""
+    ready, got = asyncio.Event(), list[str]()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await ready.wait()
+        got.append((await receive())["type"])
+
+    wire = Wire(app)
+    head = [*request("POST", "/"), (b"content-length", b"4")]
+    await wire.settle()
+    wire.say(frames.headers(1, hpack.encode(head), end=False) + frames.header(2, frames.DATA, 0, 1) + b"12" + ENDS[end])
+    ready.set()
+    await asyncio.gather(*wire.state.tasks)
+    await asyncio.sleep(0)
+    assert frames.rst_stream(1, frames.PROTOCOL_ERROR) in b"".join(wire.pipe.written)
+    assert got == ["http.disconnect"]
+    await wire.close()
+
+
 TRAILERS = [(b"x-remote-user", b"root"), (b"authorization", b"Bearer secret"), (b"x-other", b"1")]
 
 
