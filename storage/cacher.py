@@ -21,7 +21,7 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
-from storage.history import History
+from storage.history import MAX_EVENTS, History
 from storage.interface import (
     Batch,
     Compacted,
@@ -63,7 +63,17 @@ class Cacher:
     """Storage over the keys of `storage` that begin with `prefix`; reads and watches of others find nothing. Serves
     while `run` runs. `storage` remains its owner's: `close` ends the watches only."""
 
-    def __init__(self, storage: Storage, prefix: str, *, buffer: int = WATCH_BUFFER, gather: float = GATHER) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        prefix: str,
+        *,
+        buffer: int = WATCH_BUFFER,
+        gather: float = GATHER,
+        max_events: int = MAX_EVENTS,
+    ) -> None:
+        """`buffer`: bytes of events that a watch may be behind; `max_events`: of the past that are kept; `gather`: see
+        GATHER."""
         self._storage = storage
         self._gather = gather
         self._prefix = prefix
@@ -74,7 +84,7 @@ class Cacher:
         """Every event up to it is in `_items`; 0: nothing has been listed yet."""
         self._changed = 0
         """From this revision to `_revision` nothing under the prefix has changed."""
-        self._history = History(0)
+        self._history = History(0, max_events=max_events)
         self._recall = Recall(storage, prefix, self._history, self._shared)
         self._watchers = Watchers(buffer)
         self._waiting: set[tuple[int, asyncio.Future[None]]] = set()

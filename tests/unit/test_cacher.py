@@ -3,12 +3,10 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from functools import partial
 
 import pytest
 
 from storage.cacher import MANY, PAGE, Cacher
-from storage.history import History
 from storage.interface import SMALL, Batch, Compacted, Event, KeyValue, Page, Progress, Take, Unavailable
 from storage.sqlite import SQLiteStorage
 from storage.watchers import SlowWatcher
@@ -306,11 +304,10 @@ async def test_the_past_while_the_storage_is_away(upstream: Upstream) -> None:
         assert (await events(cacher, revision - 1, 1))[0].revision == revision
 
 
-async def test_a_past_that_is_too_large(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_past_that_is_too_large(upstream: Upstream) -> None:
     """Of more than memory takes the newest is kept; who comes from before that is told so, and it is not read again."""
-    monkeypatch.setattr("storage.cacher.History", partial(History, max_events=10))
     revisions = [await upstream.put(f"/{number}", b"", 0) for number in range(100)]
-    async with running(Cacher(upstream, "/")) as cacher:
+    async with running(Cacher(upstream, "/", max_events=10)) as cacher:
         for _ in range(2):
             with pytest.raises(Compacted):
                 await events(cacher, revisions[0], 1)
@@ -318,10 +315,9 @@ async def test_a_past_that_is_too_large(upstream: Upstream, monkeypatch: pytest.
         assert [event.revision for event in await events(cacher, revisions[-11], 10)] == revisions[-10:]
 
 
-async def test_a_full_history_is_not_read_again(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_history_is_not_read_again(upstream: Upstream) -> None:
     """Who comes from before what memory has room for is told so at once: nothing is read in vain."""
-    monkeypatch.setattr("storage.cacher.History", partial(History, max_events=10))
-    async with running(Cacher(upstream, "/")) as cacher:
+    async with running(Cacher(upstream, "/", max_events=10)) as cacher:
         revisions = [await cacher.put(f"/{number}", b"", 0) for number in range(30)]
         await cacher.get("/0")
         for after in revisions[:19]:
@@ -331,11 +327,10 @@ async def test_a_full_history_is_not_read_again(upstream: Upstream, monkeypatch:
         assert upstream.watches == 1
 
 
-async def test_a_past_beside_a_history(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_past_beside_a_history(upstream: Upstream) -> None:
     """The past is read as far back as there is room beside what memory has already, once."""
-    monkeypatch.setattr("storage.cacher.History", partial(History, max_events=10))
     revisions = [await upstream.put(f"/{number}", b"", 0) for number in range(30)]
-    async with running(Cacher(upstream, "/")) as cacher:
+    async with running(Cacher(upstream, "/", max_events=10)) as cacher:
         revisions += [await cacher.put(f"/more/{number}", b"", 0) for number in range(6)]
         await cacher.get("/0")
         for after in revisions[:25]:
